@@ -1,0 +1,47 @@
+# Everything starts here: `make run` shows the product, `make test` checks it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+
+.PHONY: help setup run test lint test-unit bench lock clean
+
+help:            ## Show these lines
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+setup: $(STAMP)  ## Make .venv with the pinned dependencies and the dropscore command
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Dropscore needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  echo "$(PYTHON) could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv"; exit 2; }
+	@echo "Installing the pinned dependencies into $(VENV) (once, about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup       ## Put music under three sample clips: inbox/ -> outbox/
+	@$(BIN)/dropscore samples inbox
+	@$(BIN)/dropscore run inbox --outbox outbox --once
+
+test: setup lint ## Lint, types, import contracts and all three tiers of tests
+	@$(BIN)/python -m pytest
+
+lint: setup      ## ruff, mypy and the import contracts alone
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test-unit: setup ## The tests that need no server and no process
+	@$(BIN)/python -m pytest tests/unit
+
+lock: setup      ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
+	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -U -o requirements/dev.txt
+	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -o requirements/run.txt
+
+clean:           ## Remove what set-up made; inbox, outbox and .dropscore stay
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
