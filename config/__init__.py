@@ -1,1 +1,1 @@
-"""config"""
+"""What the program is told: settings, skills, logging, the Celery app."""

@@ -1,1 +1,1 @@
-"""jobs"""
+"""The job and its ledger: the only room that speaks Redis."""

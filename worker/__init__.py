@@ -1,1 +1,1 @@
-"""worker"""
+"""Does work: the Celery tasks, the six steps, the clock."""

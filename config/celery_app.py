@@ -1,0 +1,57 @@
+"""The Celery app and the settings that survived (reliability, "Settings that survived")."""
+
+from celery import Celery
+from kombu.entity import Exchange, Queue
+
+from config.settings import Settings
+
+FRESH, BACKLOG = "dropscore", "dropscore.backlog"
+"""Two queues: files dropped by hand and all that has begun; what waits of a backlog."""
+
+KEY_PREFIX = "dropscore:broker:"
+TASKS = "dropscore."
+"""Task names are ``dropscore.upload`` … ``dropscore.download``: Flower shows progress by itself."""
+
+
+def make_app(redis_url: str, settings: Settings) -> Celery:
+    """A Celery app on that broker; it holds no result and hands out one message at a time."""
+    app = Celery("dropscore", broker=broker_url(redis_url), set_as_current=False)
+    app.conf.update(
+        worker_pool="threads",
+        worker_concurrency=settings.concurrency,
+        task_acks_late=False,  # the lease and the clock own recovery
+        worker_disable_prefetch=True,
+        worker_prefetch_multiplier=1,
+        task_ignore_result=True,  # the ledger is the state
+        task_serializer="json",
+        accept_content=["json"],
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (FRESH, BACKLOG)],
+        task_default_queue=FRESH,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        broker_transport_options={
+            "visibility_timeout": 7200,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "global_keyprefix": KEY_PREFIX,
+            "queue_order_strategy": "priority",  # FRESH before BACKLOG
+        },
+    )
+    return app
+
+
+def broker_url(redis_url: str) -> str:
+    """The URL as kombu spells it: ``unix:///path`` is ``redis+socket:///path`` there."""
+    return redis_url.replace("unix://", "redis+socket://", 1)
+
+
+def queue_keys() -> list[str]:
+    """The Redis keys of both queues."""
+    return [KEY_PREFIX + name for name in (FRESH, BACKLOG)]

@@ -1,0 +1,8 @@
+"""What can be wrong with what the program was told.
+
+ConfigError      a setting, a skill or a file of settings; the message names it and says what to do
+"""
+
+
+class ConfigError(Exception):
+    """A setting that is unknown or impossible; ``str()`` is one clear line for the person."""

@@ -1,0 +1,202 @@
+"""Everything the program is told, read once: flag > environment > ``dropscore.toml`` > default.
+
+Each field is named in the environment as its alias (``NEMO_TOKEN``, ``DROPSCORE_LEASE``), and in
+``dropscore.toml`` in lower case without the ``DROPSCORE_`` (``lease = 30``). Times are seconds.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from config.errors import ConfigError
+from config.skills import Skill, pick, with_own
+
+FILE_NAME = "dropscore.toml"
+Backend = Literal["local", "cloud"]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("should begin with http:// or https://")
+    return value.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class Settings(BaseSettings):
+    """The settings of one process; frozen, and free of anything that was not asked for."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, env_ignore_empty=True, toml_file=FILE_NAME
+    )
+
+    nemo_token: SecretStr | None = Field(None, alias="NEMO_TOKEN")
+    nemo_api_url: HttpUrl = Field("https://mega-api-prod.nemovideo.ai", alias="NEMO_API_URL")
+    nemo_web_url: HttpUrl = Field("https://nemovideo.com", alias="NEMO_WEB_URL")
+    nemo_client_id: UUID | None = Field(None, alias="NEMO_CLIENT_ID")
+    nemo_allow_private_urls: bool = Field(False, alias="NEMO_ALLOW_PRIVATE_URLS")
+    skill_source: str | None = Field(None, alias="SKILL_SOURCE", pattern=r"^[\w.-]{1,64}$")
+
+    state_dir: Path = Field(Path(".dropscore"), alias="DROPSCORE_STATE_DIR")
+    redis_url: SecretStr | None = Field(None, alias="DROPSCORE_REDIS_URL")
+    chosen_backend: Backend | None = Field(None, alias="DROPSCORE_BACKEND")
+    skill: str = Field("add-music", alias="DROPSCORE_SKILL")
+    instruction: str | None = Field(None, alias="DROPSCORE_INSTRUCTION", min_length=1)
+    language: str | None = Field(None, alias="DROPSCORE_LANGUAGE", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$")
+    chosen_poll_interval_s: PositiveSeconds | None = Field(None, alias="DROPSCORE_POLL_INTERVAL")
+    max_polls: int = Field(10, alias="DROPSCORE_MAX_POLLS", ge=1)
+    rate_limit_wait_s: Seconds = Field(30, alias="DROPSCORE_RATE_LIMIT_WAIT")
+    disconnect_waits_s: Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (30, 60, 60, 60, 60), alias="DROPSCORE_DISCONNECT_WAITS", min_length=1
+    )
+    settle_s: Seconds = Field(2, alias="DROPSCORE_SETTLE")
+    rescan_s: PositiveSeconds = Field(30, alias="DROPSCORE_RESCAN")
+    lease_s: Annotated[float, Field(ge=0.5)] = Field(30, alias="DROPSCORE_LEASE")
+    gate_probe_s: PositiveSeconds = Field(60, alias="DROPSCORE_GATE_PROBE")
+    concurrency: int = Field(500, alias="DROPSCORE_CONCURRENCY", ge=1, le=10_000)
+    follow_ups: int = Field(1, alias="DROPSCORE_FOLLOW_UPS", ge=0, le=5)
+    edit_credits: int = Field(50, alias="DROPSCORE_EDIT_CREDITS", ge=0)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="DROPSCORE_LOG_LEVEL")
+    log_json: bool = Field(False, alias="DROPSCORE_LOG_JSON")
+    skills: dict[str, dict[str, Any]] = Field(default_factory=dict, alias="DROPSCORE_SKILLS")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then ``dropscore.toml``."""
+        return init_settings, EnvSettingsSource(settings_cls), _TomlFile(settings_cls)
+
+    @property
+    def backend(self) -> Backend:
+        """``cloud`` when it was chosen, or when a token or an address of it was given; else ``local``."""
+        if self.chosen_backend is not None:
+            return self.chosen_backend
+        named = {"nemo_token", "nemo_api_url"} & self.model_fields_set
+        return "cloud" if named else "local"
+
+    @property
+    def poll_interval_s(self) -> float:
+        """Seconds between two looks at a render: as set, else 30, or 1 for the local studio."""
+        if self.chosen_poll_interval_s is not None:
+            return self.chosen_poll_interval_s
+        return 1.0 if self.backend == "local" else 30.0
+
+    def all_skills(self) -> dict[str, Skill]:
+        """The five published skills and those of ``[skills.NAME]``; raises ConfigError."""
+        return with_own(self.skills)
+
+    def chosen_skill(self) -> Skill:
+        """The skill files get when nothing nearer names one; raises ConfigError."""
+        return pick(self.all_skills(), self.skill)
+
+
+class _TomlFile(TomlConfigSettingsSource):
+    """``dropscore.toml`` with short keys: ``lease`` for ``DROPSCORE_LEASE``, ``nemo_token`` as it is."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        try:
+            table = tomllib.loads(file_path.read_text(encoding="utf-8-sig"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
+            raise ConfigError(f"{file_path}: not readable as TOML: {broken}") from broken
+        aliases = {_file_key(alias): alias for alias in environment_names()}
+        unknown = sorted(set(table) - set(aliases))
+        if unknown:
+            there_are = ", ".join(sorted(aliases))
+            raise ConfigError(f"{file_path}: '{unknown[0]}' is no setting; there are: {there_are}")
+        return {aliases[key]: value for key, value in table.items()}
+
+
+def _file_key(alias: str) -> str:
+    return alias.removeprefix("DROPSCORE_").lower()
+
+
+def environment_names() -> tuple[str, ...]:
+    """The names the environment is asked for."""
+    return tuple(field.alias for field in Settings.model_fields.values() if field.alias)
+
+
+def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; ``flags`` are field names with what the command line gave (None = not given).
+
+    Raises:
+        ConfigError: one line that names the setting and what is wrong with it.
+    """
+    said = (flags or {}).items()
+    given: dict[str, Any] = {_alias(name): value for name, value in said if value is not None}
+    _refuse_unknown(os.environ if environ is None else environ)
+    try:
+        settings = Settings(**given)
+    except ValidationError as broken:
+        raise ConfigError(_first_line(broken)) from broken
+    settings.chosen_skill()
+    return settings
+
+
+def _alias(name: str) -> str:
+    alias = Settings.model_fields[name].alias
+    return alias if alias else name
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = set(environment_names())
+    for name in sorted(environ):
+        if name.startswith("DROPSCORE_") and name not in known:
+            raise ConfigError(f"{name} is no setting of Dropscore; see the README for those there are")
+
+
+def _first_line(broken: ValidationError) -> str:
+    first = broken.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "settings"
+    secret = name in {"NEMO_TOKEN", "DROPSCORE_REDIS_URL"}
+    value = "" if secret or first["type"] == "missing" else f" {first['input']!r}"
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{name}:{value} is not usable: {reason[:1].lower()}{reason[1:]}"
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The settings as environment variables, for a child process that must see the same."""
+    said = settings.model_dump(mode="python", by_alias=True, exclude_unset=True)
+    return {alias: _as_text(value) for alias, value in said.items() if value is not None}
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return str(value)

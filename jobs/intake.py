@@ -1,0 +1,35 @@
+"""What the producer keeps in the ledger besides jobs: sources that need none, and duplicates."""
+
+from collections.abc import Iterator, Mapping
+
+from jobs.connection import PREFIX, reaching
+from jobs.ledger import Ledger, _key
+
+NO_JOB = "-"
+"""Stands for the job of a source that needs none."""
+
+
+class Intake:
+    """Notes on sources; every one can be lost without losing or repeating a job."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Keep them in the ledger's Redis."""
+        self._client = ledger.client
+        self._duplicates = f"{PREFIX}duplicates"
+
+    def mark(self, notes: Mapping[str, str], job_id: str = NO_JOB) -> None:
+        """Mark sources (path → note) as seen, as `Ledger.seen` answers it, without a job of their own."""
+        if notes:
+            with reaching():
+                fields = {_key(path): f"{note} {job_id}" for path, note in notes.items()}
+                self._client.hset(f"{PREFIX}sources", mapping=fields)
+
+    def add_duplicate(self, path: str, job_id: str) -> None:
+        """Remember that a source has the content and the instructions of a job under another name."""
+        with reaching():
+            self._client.hset(self._duplicates, path, job_id)
+
+    def duplicates(self) -> Iterator[tuple[str, str]]:
+        """Every duplicate (path, id of the job it repeats), in no order."""
+        with reaching():
+            yield from self._client.hscan_iter(self._duplicates, count=1000)

@@ -1,0 +1,212 @@
+"""A job: one source, its instructions in order, a skill (design, "A job")."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Step(StrEnum):
+    """Where a job is."""
+
+    UPLOAD = "upload"
+    EDIT = "edit"
+    VERIFY = "verify"
+    RENDER = "render"
+    POLL = "poll"
+    DOWNLOAD = "download"
+
+
+class State(StrEnum):
+    """How a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    PARKED = "parked"
+    UNCONFIRMED = "unconfirmed"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ENDED = frozenset({State.UNCONFIRMED, State.DONE, State.FAILED, State.CANCELLED})
+ACTIVE = frozenset({State.QUEUED, State.RUNNING, State.WAITING})
+
+
+class Gate(StrEnum):
+    """A reason for which no call of a kind makes sense now (design, "Gates and limits")."""
+
+    RATE = "rate"
+    CREDITS = "credits"
+    PLAN = "plan"
+    AUTH = "auth"
+    DISK = "disk"
+    PAUSED = "paused"
+
+
+PERSONAL = frozenset({Gate.CREDITS, Gate.PLAN, Gate.AUTH, Gate.PAUSED})
+"""Gates that only a person opens; a run with ``--once`` does not wait for them."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def evolve(self, **changes: Any) -> Self:
+        """A copy with these fields changed."""
+        return self.model_copy(update=changes)
+
+
+class Spec(_Frozen):
+    """What was asked for; never changes once the job is submitted."""
+
+    source: str  # an absolute path, or a URL
+    root: str  # the watched folder it was found in; "" for a URL or a single file
+    output: str  # absolute path of the MP4 to deliver, as claimed in the ledger
+    result: str  # absolute path of its result file
+    skill: str
+    instructions: tuple[str, ...]
+    fingerprint: str
+    size_bytes: int = 0
+    duration_s: float | None = None
+    mtime_ns: int = 0
+    priority: int = 0  # > 0: waits behind hand-dropped files (a backlog)
+    language: str | None = None
+    max_credits: int | None = None
+    session_group: str | None = None  # files of one group share a session, one after the other
+    created: float = 0.0
+
+    @property
+    def is_url(self) -> bool:
+        """Whether the source is fetched by the service itself."""
+        return self.source.startswith(("http://", "https://"))
+
+
+class SessionRef(_Frozen):
+    """The editing session a job works in."""
+
+    session_id: str
+    task_id: str | None = None
+    user_id: str | None = None
+
+
+class UploadRef(_Frozen):
+    """What the service took in."""
+
+    sha256: str = ""
+    size_bytes: int = 0
+    filename: str = ""
+
+
+class TurnStatus(StrEnum):
+    """How far an instruction is; ``sending`` is written before its first byte leaves (invariant 3)."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    CLOSED = "closed"
+    LANDED = "landed"
+    SKIPPED = "skipped"
+
+
+class Turn(_Frozen):
+    """One instruction of a job and what became of it."""
+
+    instruction: str
+    action: str = "edit"
+    status: TurnStatus = TurnStatus.PENDING
+    before: str | None = None  # digest of the draft before the instruction was sent
+    reads: int = 0  # how often the state was read back after the stream was lost
+    follow_ups: int = 0
+    texts: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    note: str = ""  # why the outcome is not known, or what the agent reported, for the person
+    lost: bool = False  # its stream was lost: the timeline is read more patiently
+
+
+class RenderRef(_Frozen):
+    """A render, by the id we chose for it before it was submitted."""
+
+    render_id: str
+    submitted: bool = False
+    polls: int = 0
+    unchanged: int = 0
+    progress: float = 0.0
+    status: str = ""
+    url: str | None = None
+    renewed: int = 0  # how often a failed render got a new id
+    submitted_at: float = 0.0
+
+
+class StepRecord(_Frozen):
+    """One line of a result's ``steps``; times are seconds since the epoch."""
+
+    step: Step
+    started: float
+    ended: float
+    attempts: int
+
+
+class Problem(_Frozen):
+    """Why a job is not done: for the person, and for ``retry --class``."""
+
+    code: int | None = None
+    kind: str = ""
+    message: str = ""
+    advice: str = ""
+
+
+class Checkpoint(_Frozen):
+    """All that the steps have reached so far; what a later worker begins with."""
+
+    session: SessionRef | None = None
+    sessions: int = 0  # how many were opened: a lost one is replaced, but not for ever
+    upload: UploadRef | None = None
+    turns: tuple[Turn, ...] = ()
+    turn: int = 0
+    before_draft: dict[str, Any] | None = None  # the draft before the turn in work, to say what changed
+    draft: dict[str, Any] | None = None  # the draft to render, exactly as the service gave it
+    summary: str = ""
+    render: RenderRef | None = None
+    sha256: str = ""
+    size_bytes: int = 0
+    duration_s: float | None = None
+    credits_before: int | None = None
+    credits_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the ledger holds it."""
+
+    id: str
+    spec: Spec
+    state: State
+    step: Step
+    epoch: int
+    attempts: int
+    crashes: int
+    until: float
+    begun: bool
+    reason: str
+    checkpoint: Checkpoint
+    steps: tuple[StepRecord, ...]
+    problem: Problem | None
+    started: float
+    updated: float
+
+    def evolve(self, **changes: Any) -> "Job":
+        """A copy with these fields changed."""
+        return replace(self, **changes)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen unless a person asks for it."""
+        return self.state in ENDED
+
+
+def identity(fingerprint: str, instructions: tuple[str, ...], skill: str, again: str = "") -> str:
+    """The job's id: the same source, instructions and skill are the same job (design, "A job")."""
+    text = "\0".join((fingerprint, skill, again, *instructions))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -1,0 +1,145 @@
+"""The result file beside an output: what became of a source, for people and for programs."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from jobs.errors import LedgerError
+from jobs.model import Job, State, StepRecord
+
+
+class ResultNotWritten(LedgerError):
+    """The result file could not be written (a full disk, a folder that is gone)."""
+
+
+class Credits(BaseModel):
+    """Credits of the account around a job; other jobs may have spent in between."""
+
+    model_config = ConfigDict(frozen=True)
+
+    before: int | None = None
+    after: int | None = None
+    spent: int | None = None
+
+
+class Result(BaseModel):
+    """The keys of ``<name>.result.json``; times are UTC, ISO 8601."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job: str
+    source: str
+    output: str | None
+    state: State
+    step: str
+    skill: str
+    instructions: tuple[str, ...]
+    timeline: str
+    texts: tuple[str, ...]
+    changes: tuple[str, ...]
+    steps: tuple[dict[str, Any], ...]
+    credits: Credits
+    error: dict[str, Any] | None
+    ids: dict[str, str | None]
+    sha256: dict[str, str | None]
+    bytes: int | None
+    duration_s: float | None
+    created: str
+    ended: str | None
+
+
+def of(job: Job) -> Result:
+    """The result of a job as the ledger holds it."""
+    point, spec = job.checkpoint, job.spec
+    done = job.state is State.DONE
+    return Result(
+        job=job.id,
+        source=spec.source,
+        output=spec.output if done else None,
+        state=job.state,
+        step=job.step,
+        skill=spec.skill,
+        instructions=spec.instructions,
+        timeline=point.summary,
+        texts=tuple(text for turn in point.turns for text in turn.texts),
+        changes=tuple(change for turn in point.turns for change in turn.changes),
+        steps=tuple(_record(record) for record in job.steps),
+        credits=_credits(job),
+        error=_error(job),
+        ids={
+            "session": point.session.session_id if point.session else None,
+            "task": point.session.task_id if point.session else None,
+            "render": point.render.render_id if point.render else None,
+        },
+        sha256={
+            "source": point.upload.sha256 or None if point.upload else None,
+            "output": point.sha256 or None,
+        },
+        bytes=point.size_bytes if done else None,
+        duration_s=point.duration_s if done else None,
+        created=utc(spec.created),
+        ended=utc(job.updated) if job.ended else None,
+    )
+
+
+def write(job: Job) -> Path:
+    """Put the job's result file in its place by atomic rename; answers its path.
+
+    Raises:
+        ResultNotWritten: one line that names the file and the cause.
+    """
+    path = Path(job.spec.result)
+    text = json.dumps(of(job).model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+    part = path.with_name(f".{path.name}.{job.id}"[:200] + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    except OSError as broken:
+        part.unlink(missing_ok=True)
+        raise ResultNotWritten(f"{path}: the result could not be written: {broken.strerror}") from broken
+    return path
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to the disk, where the system lets a folder be opened."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def utc(at: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _record(record: StepRecord) -> dict[str, Any]:
+    return {
+        "step": record.step.value,
+        "started": utc(record.started),
+        "ended": utc(record.ended),
+        "attempts": record.attempts,
+    }
+
+
+def _credits(job: Job) -> Credits:
+    before, after = job.checkpoint.credits_before, job.checkpoint.credits_after
+    spent = before - after if before is not None and after is not None else None
+    return Credits(before=before, after=after, spent=spent)
+
+
+def _error(job: Job) -> dict[str, Any] | None:
+    problem = job.problem
+    if problem is None:
+        return None
+    return {"code": problem.code, "class": problem.kind, "message": problem.message, "advice": problem.advice}

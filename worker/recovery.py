@@ -1,0 +1,31 @@
+"""What is done when the service has forgotten the session (1002; api-contract 6)."""
+
+from jobs.model import Step, TurnStatus
+from nemo.errors import SessionNotFound
+from worker.context import Context
+from worker.outcome import Advance, Outcome, Unconfirmed
+from worker.steps.upload import open_and_fill
+
+MAX_SESSIONS = 4
+
+_GONE = "The editing session is gone"
+_RESEND = "'dropscore retry JOB --resend' begins anew, which is charged again."
+
+
+def without_session(ctx: Context, lost: SessionNotFound) -> Outcome:
+    """Go on after a lost session: what was not paid begins anew, what was paid is rendered elsewhere.
+
+    Raises ``lost`` when sessions are lost again and again.
+    """
+    point = ctx.point
+    if point.sessions >= MAX_SESSIONS:
+        raise lost
+    turns = [turn for turn in point.turns if turn.status is not TurnStatus.SKIPPED]
+    if all(turn.status is TurnStatus.PENDING for turn in turns):
+        ctx.keep(session=None, upload=None)
+        return Advance(Step.UPLOAD)
+    if any(turn.status is not TurnStatus.LANDED for turn in turns) or point.draft is None:
+        return Unconfirmed(f"{_GONE}, and a paid instruction can no longer be read back.", _RESEND)
+    ctx.keep(session=None, upload=None, render=None)
+    open_and_fill(ctx)  # the stored draft is rendered in a new session; if that is refused, a person decides
+    return Advance(Step.RENDER)

@@ -1,0 +1,49 @@
+"""Download: the output, whole or not at all (design, invariant 4)."""
+
+from pathlib import Path
+
+from jobs.model import RenderRef, Step
+from nemo import Draft, Render, RenderStatus
+from worker.context import Context
+from worker.errors import OutputBroken
+from worker.outbox import deliver, delivered, ensure_room, part_path, translated
+from worker.outcome import Advance, Done, Outcome
+from worker.output import playable
+
+MAX_BYTES = 4 * 1024 * 1024 * 1024
+"""No output is larger; whatever sends more is cut off (reliability, "Security")."""
+
+
+def download(ctx: Context) -> Outcome:
+    """Fetch the render beside its place, check it, and rename it into the outbox.
+
+    Raises DiskFull, OutboxBroken, OutputBroken, and what `nemo` raises.
+    """
+    target, point = Path(ctx.job.spec.output), ctx.point
+    if delivered(target, point.sha256, point.size_bytes):
+        return Done()
+    if point.render is None:
+        return Advance(Step.RENDER)
+    ensure_room(ctx.job)
+    part = part_path(ctx.job)
+    try:
+        _fetch(ctx, point.render, part)
+    except OSError as broken:
+        raise translated(broken, part) from broken
+    ctx.lease.ensure_fresh()
+    deliver(part, target, ctx.point.sha256)
+    return Done()
+
+
+def _fetch(ctx: Context, known: RenderRef, part: Path) -> None:
+    ready = Render(
+        id=known.render_id, status=RenderStatus.COMPLETED, progress=100.0, url=known.url, error=None
+    )
+    got = ctx.client.download(ready, part, max_bytes=MAX_BYTES, should_stop=ctx.should_stop)
+    expected_s = Draft(ctx.point.draft).duration_s if ctx.point.draft is not None else None
+    try:
+        duration_s = playable(part, expected_s)
+    except OutputBroken:
+        part.unlink(missing_ok=True)  # the next attempt begins anew
+        raise
+    ctx.keep(sha256=got.sha256, size_bytes=got.size_bytes, duration_s=duration_s)

@@ -1,0 +1,126 @@
+"""Edit: one instruction, sent once (design, invariant 3; api-contract 3.3 to 3.5)."""
+
+import structlog
+
+from jobs.model import Step, Turn, TurnStatus
+from nemo import Action, EditReply, NemoError, translate
+from nemo.answers import error_for
+from nemo.errors import (
+    AccountRefused,
+    ExportBlocked,
+    OutOfCredits,
+    RateLimited,
+    SessionNotFound,
+    TokenRefused,
+)
+from worker.context import Context
+from worker.outbox import ensure_room
+from worker.outcome import Advance, Again, Outcome, Unconfirmed
+
+log = structlog.get_logger()
+
+_REFUSALS = (AccountRefused, ExportBlocked, OutOfCredits, RateLimited, SessionNotFound, TokenRefused)
+
+FOLLOW_UP = "choose what fits best and go on"
+"""What is said to an agent that asks instead of editing; nobody sits there to answer."""
+
+
+def edit(ctx: Context) -> Outcome:
+    """Carry out the instruction in work: by API where it is routed so (api-contract 5), else by SSE, once.
+
+    Raises what `nemo` raises for a refusal; the instruction was not taken then, and may be sent later.
+    """
+    turn = ctx.turn
+    if Action(turn.action) is not Action.EDIT:
+        return _routed(ctx, turn)
+    if turn.status is TurnStatus.SENDING:
+        return _read_back(ctx, turn)
+    if turn.status is TurnStatus.PENDING:
+        return _send(ctx, turn)
+    return Advance(Step.VERIFY)
+
+
+def _routed(ctx: Context, turn: Turn) -> Outcome:
+    action = Action(turn.action)
+    texts: tuple[str, ...] = ()
+    if action is Action.CREDITS:
+        credits = ctx.client.balance()
+        texts = (
+            f"Credits: {credits.available} available, {credits.frozen} reserved, {credits.total} in all.",
+        )
+    elif action is Action.STATUS:
+        draft = ctx.client.state(ctx.session_id()).draft
+        texts = (draft.summary() if draft else "The timeline is empty.",)
+    ctx.keep_turn(status=TurnStatus.SKIPPED, texts=texts)
+    return Advance(Step.VERIFY)
+
+
+def _send(ctx: Context, turn: Turn) -> Outcome:
+    draft = ctx.client.state(ctx.session_id()).draft
+    digest = draft.digest if draft else ""
+    if turn.before is not None and turn.before != digest:
+        # An earlier try was refused with an error of the service, and its edit landed all the same.
+        ctx.keep_turn(status=TurnStatus.CLOSED, lost=True)
+        return Advance(Step.VERIFY)
+    ensure_room(ctx.job)
+    _afford(ctx)
+    ctx.keep(before_draft=draft.raw if draft else None)
+    ctx.keep_turn(status=TurnStatus.SENDING, before=digest, reads=0)
+    ctx.lease.ensure_fresh()
+    try:
+        reply = ctx.client.edit(ctx.session_id(), _message(turn), should_stop=ctx.should_stop)
+    except NemoError as error:
+        if not error.outcome_unknown:
+            ctx.keep_turn(status=TurnStatus.PENDING)
+            raise
+        log.warning("stream lost; nothing is sent again", job=ctx.job.id, cause=str(error))
+        ctx.keep_turn(note=str(error))
+        return Again(ctx.settings.disconnect_waits_s[0], "reading back a lost edit")
+    return _closed(ctx, turn, reply)
+
+
+def _message(turn: Turn) -> str:
+    return FOLLOW_UP if turn.follow_ups else turn.instruction
+
+
+def _afford(ctx: Context) -> None:
+    """Ask for the balance before the first paid call; raises OutOfCredits before anything is sent."""
+    credits = ctx.client.balance()
+    if ctx.point.credits_before is None:
+        ctx.keep(credits_before=credits.available)
+    if credits.available < ctx.settings.edit_credits:
+        raise OutOfCredits(f"{credits.available} credits are left; an edit takes {ctx.settings.edit_credits}")
+
+
+def _closed(ctx: Context, turn: Turn, reply: EditReply) -> Outcome:
+    refusal = error_for("run_sse", reply.error.code) if reply.error and reply.error.code else None
+    if isinstance(refusal, _REFUSALS):
+        ctx.keep_turn(
+            status=TurnStatus.PENDING
+        )  # refused inside the stream; `before` guards against a late edit
+        raise refusal
+    texts = tuple(text for text in map(translate, reply.texts) if text)
+    ctx.keep_turn(status=TurnStatus.CLOSED, texts=(*turn.texts, *texts), note=_said(reply))
+    return Advance(Step.VERIFY)
+
+
+def _said(reply: EditReply) -> str:
+    return f"the agent reported: {reply.error.message}" if reply.error else ""
+
+
+def _read_back(ctx: Context, turn: Turn) -> Outcome:
+    """A sent instruction whose stream was lost: read the state, five times at the most, never resend."""
+    waits = ctx.settings.disconnect_waits_s
+    draft = ctx.client.state(ctx.session_id()).draft
+    if (draft.digest if draft else "") != turn.before:
+        ctx.keep_turn(status=TurnStatus.CLOSED, lost=True)
+        return Advance(Step.VERIFY)
+    reads = turn.reads + 1
+    ctx.keep_turn(reads=reads)
+    if reads < len(waits):
+        return Again(waits[reads], "reading back a lost edit")
+    return Unconfirmed(
+        f"The instruction was sent, its stream was lost, and {reads} looks at the timeline show no change.",
+        "It may still land: 'dropscore retry JOB' looks again and pays nothing; "
+        "'dropscore retry JOB --resend' sends it again, which may be charged twice.",
+    )

@@ -1,0 +1,60 @@
+"""Poll: ask for the render until it ends; nothing is held in between (api-contract 2.8)."""
+
+from uuid import uuid4
+
+from jobs.model import RenderRef, Step
+from nemo import Render, RenderStatus
+from nemo.errors import RenderFailed, RenderNotFound
+from worker.context import Context
+from worker.errors import RenderStalled
+from worker.outcome import Advance, Again, Outcome
+
+PENDING_SHARE = 6
+"""A render that waits for its turn at the service may stand still so many times longer than one at work."""
+
+
+def poll(ctx: Context) -> Outcome:
+    """Look once at the render; a failed one gets one more try under a new id, at no cost (api-contract 6).
+
+    Raises RenderFailed, RenderStalled, and what `nemo` raises.
+    """
+    known = ctx.point.render
+    if known is None:
+        return Advance(Step.RENDER)
+    try:
+        found = ctx.client.render(known.render_id)
+    except RenderNotFound:
+        ctx.keep(render=known.evolve(submitted=False))
+        return Advance(Step.RENDER)
+    if found.status is RenderStatus.COMPLETED:
+        ctx.renders.leave(ctx.job.id)
+        ctx.keep(render=known.evolve(status=found.status, progress=100.0, url=found.url))
+        return Advance(Step.DOWNLOAD)
+    if found.status is RenderStatus.FAILED:
+        return _failed(ctx, known, found)
+    return _goes_on(ctx, known, found)
+
+
+def _failed(ctx: Context, known: RenderRef, found: Render) -> Outcome:
+    if known.renewed:
+        ctx.renders.leave(ctx.job.id)
+        raise RenderFailed(f"The render failed twice: {found.error or 'the service gave no reason'}")
+    ctx.keep(render=RenderRef(render_id=f"render_{uuid4().hex}", renewed=1))
+    return Advance(Step.RENDER)
+
+
+def _goes_on(ctx: Context, known: RenderRef, found: Render) -> Outcome:
+    moved = found.progress != known.progress or found.status != known.status
+    unchanged = 0 if moved else known.unchanged + 1
+    seen = known.evolve(
+        polls=known.polls + 1, unchanged=unchanged, progress=found.progress, status=found.status
+    )
+    ctx.keep(render=seen)
+    ctx.renders.take(ctx.job.id)  # the slot lasts as long as somebody looks after the render
+    allowed = ctx.settings.max_polls * (PENDING_SHARE if found.status is RenderStatus.PENDING else 1)
+    if unchanged >= allowed:
+        ctx.renders.leave(ctx.job.id)
+        raise RenderStalled(
+            f"The render stands at {found.progress:.0f} % ({found.status}) after {seen.polls} looks."
+        )
+    return Again(ctx.settings.poll_interval_s, "rendering")

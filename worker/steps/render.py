@@ -1,0 +1,57 @@
+"""Render: submitted once, under an id that is kept before it is used (api-contract 2.7)."""
+
+from contextlib import suppress
+from uuid import uuid4
+
+from jobs.model import RenderRef, Step
+from nemo import Draft
+from nemo.errors import DuplicateRender, RenderNotFound
+from worker.context import Context
+from worker.errors import NothingToRender
+from worker.outcome import Advance, Again, Outcome
+
+IN_LINE_S = 60.0
+"""How long a job in line for a render waits before it asks again by itself."""
+
+
+def render(ctx: Context) -> Outcome:
+    """Submit the timeline for rendering; a resumed job asks for its render first.
+
+    Raises NothingToRender, and what `nemo` raises (ExportBlocked closes the gate `plan`; the edit is kept).
+    """
+    if not ctx.renders.take(ctx.job.id):
+        return Again(IN_LINE_S, "in line for a render")
+    known = ctx.point.render
+    if known is None:
+        known = RenderRef(render_id=f"render_{uuid4().hex}")
+        ctx.keep(render=known)
+    elif _is_there(ctx, known):
+        return _submitted(ctx, known)
+    draft = _draft(ctx)
+    ctx.lease.ensure_fresh()
+    with suppress(DuplicateRender):  # an earlier submission arrived, and its answer was lost
+        ctx.client.submit_render(ctx.session_id(), known.render_id, draft)
+    return _submitted(ctx, known)
+
+
+def _is_there(ctx: Context, known: RenderRef) -> bool:
+    try:
+        ctx.client.render(known.render_id)
+    except RenderNotFound:
+        return False
+    return True
+
+
+def _draft(ctx: Context) -> Draft:
+    raw = ctx.point.draft
+    draft = Draft(raw) if raw is not None else ctx.client.state(ctx.session_id()).draft
+    if draft is None or not draft.ready:
+        raise NothingToRender("The timeline has no track with anything in it.")
+    if raw is None:
+        ctx.keep(draft=draft.raw, summary=draft.summary())
+    return draft
+
+
+def _submitted(ctx: Context, known: RenderRef) -> Outcome:
+    ctx.keep(render=known.evolve(submitted=True, submitted_at=ctx.now()))
+    return Advance(Step.POLL, after_s=ctx.settings.poll_interval_s)
