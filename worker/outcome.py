@@ -27,6 +27,7 @@ class Unconfirmed:
 
     message: str
     advice: str
+    kind: str = "Unconfirmed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What is done when the service has forgotten the session (1002; api-contract 6)."""
 
 from jobs.model import Step, TurnStatus
+from jobs.orders import SESSION_GONE
 from nemo.errors import SessionNotFound
 from worker.context import Context
 from worker.outcome import Advance, Outcome, Unconfirmed
@@ -25,7 +26,9 @@ def without_session(ctx: Context, lost: SessionNotFound) -> Outcome:
         ctx.keep(session=None, upload=None)
         return Advance(Step.UPLOAD)
     if any(turn.status is not TurnStatus.LANDED for turn in turns) or point.draft is None:
-        return Unconfirmed(f"{_GONE}, and a paid instruction can no longer be read back.", _RESEND)
+        return Unconfirmed(
+            f"{_GONE}, and a paid instruction can no longer be read back.", _RESEND, SESSION_GONE
+        )
     ctx.keep(session=None, upload=None, render=None)
     open_and_fill(ctx)  # the stored draft is rendered in a new session; if that is refused, a person decides
     return Advance(Step.RENDER)

@@ -155,8 +155,8 @@ class Runner:
                 until = now + after_s
                 move = Move(State.WAITING, job.step, until, until, reason, job.attempts, job.started)
                 self._end(lease, move)
-            case Unconfirmed(message, advice):
-                problem = Problem(kind="Unconfirmed", message=message, advice=advice)
+            case Unconfirmed(message, advice, kind):
+                problem = Problem(kind=kind, message=message, advice=advice)
                 self._end(lease, Move(State.UNCONFIRMED, job.step, problem=problem), ended=now)
             case Done():
                 self._end(lease, Move(State.DONE, job.step), ended=now)

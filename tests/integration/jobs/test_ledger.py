@@ -17,7 +17,9 @@ pytestmark = pytest.mark.integration
 
 def spec(source: str = "/in/clip.mp4", **changes: Any) -> Spec:
     named = {"source": source, "root": "/in", "output": "", "result": "", "skill": "add-music"}
-    return Spec(**named, instructions=("add music",), fingerprint="f", size_bytes=7, created=1.0).evolve(**changes)
+    return Spec(**named, instructions=("add music",), fingerprint="f", size_bytes=7, created=1.0).evolve(
+        **changes
+    )
 
 
 def submit(ledger: Ledger, job_id: str = "j1", source: str = "/in/clip.mp4", **changes: Any) -> Job:
