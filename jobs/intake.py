@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from jobs.connection import PREFIX, reaching
-from jobs.ledger import Ledger, _key
+from jobs.ledger import Ledger, source_key
 
 NO_JOB = "-"
 """Stands for the job of a source that needs none."""
@@ -21,7 +21,7 @@ class Intake:
         """Mark sources (path → note) as seen, as `Ledger.seen` answers it, without a job of their own."""
         if notes:
             with reaching():
-                fields = {_key(path): f"{note} {job_id}" for path, note in notes.items()}
+                fields = {source_key(path): f"{note} {job_id}" for path, note in notes.items()}
                 self._client.hset(f"{PREFIX}sources", mapping=fields)
 
     def add_duplicate(self, path: str, job_id: str) -> None:

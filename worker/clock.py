@@ -14,8 +14,8 @@ from nemo import NemoClient, NemoError
 
 log = structlog.get_logger()
 
-TICK_S = 1.0
-SYNC_TICKS = 30
+TICK_S = 0.2
+SYNC_TICKS = 150
 MAX_MESSAGES = 1000
 """So many messages wait in the broker at the most; the rest of a backlog stays in the ledger."""
 
@@ -53,7 +53,7 @@ class Clock:
         if self._away:
             # Leases that ended while the server was away belong to workers that live: let them renew first.
             self._away = False
-            self._quiet_until = now + self._lease_s / 3 + TICK_S
+            self._quiet_until = now + self._lease_s / 3 + 1
             log.info("ledger is back")
         if now < self._quiet_until:
             return 0

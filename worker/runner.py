@@ -1,23 +1,17 @@
 """Claim → step → outcome: what surrounds every step (design, "How a job moves")."""
 
-import random
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from config.settings import Settings
-from config.skills import Skill
 from jobs.errors import LeaseLost, LedgerUnreachable
-from jobs.gates import Closed, Gates, blocking
-from jobs.lease import Heartbeat, Lease
-from jobs.ledger import GRACE_S, Ledger, Move
+from jobs.gates import Closed, blocking
+from jobs.lease import Lease
+from jobs.ledger import GRACE_S, Move
 from jobs.model import Gate, Job, Problem, State, Step, StepRecord
 from jobs.result import ResultNotWritten, write
-from jobs.slots import Slots
-from nemo import Attribution, NemoClient
+from nemo import Attribution
 from nemo.errors import SessionNotFound
 from worker.context import Context
 from worker.errors import Crashed, InternalError, StepError
@@ -25,32 +19,13 @@ from worker.outbox import part_path
 from worker.outcome import Advance, Again, Done, Outcome, Unconfirmed
 from worker.policy import MAX_CRASHES, gate_of, problem_of, retry_of
 from worker.recovery import without_session
+from worker.shop import Shop
 from worker.steps import STEPS
 
 log = structlog.get_logger()
 
 PARKED_S = 3600.0
 """A parked job is looked at this often even if its gate's opening was missed."""
-
-Send = Callable[[str, Step, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Shop:
-    """What all steps of one worker process share."""
-
-    ledger: Ledger
-    gates: Gates
-    heartbeat: Heartbeat
-    client: NemoClient
-    settings: Settings
-    skills: Mapping[str, Skill]
-    renders: Slots
-    platform: str
-    owner: str
-    send: Send
-    stopping: threading.Event
-    rng: random.Random
 
 
 class Runner:

@@ -1,0 +1,97 @@
+"""What all steps of one worker process share."""
+
+import os
+import random
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import structlog
+
+import nemo
+from config.settings import Settings
+from config.skills import Skill
+from jobs.gates import Gates
+from jobs.lease import Heartbeat, Lease
+from jobs.ledger import Ledger
+from jobs.model import Step
+from jobs.slots import Slots
+from worker.account import tokens
+
+log = structlog.get_logger()
+
+RENDER_HOLD_S = 900.0
+"""A render's slot ends by itself after this long without a look at the render."""
+
+RENDERS_CLOUD = 64
+"""Renders at once at a service whose limit nobody told us."""
+
+Send = Callable[[str, Step, str], None]
+"""Sends a job's message: job id, step, lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The ledger, the client and the surroundings of one worker process."""
+
+    ledger: Ledger
+    gates: Gates
+    heartbeat: Heartbeat
+    client: nemo.NemoClient
+    settings: Settings
+    skills: Mapping[str, Skill]
+    renders: Slots
+    platform: str
+    owner: str
+    send: Send
+    stopping: threading.Event
+    rng: random.Random
+
+
+def open_shop(settings: Settings, ledger: Ledger, http: httpx.Client, send: Send) -> Shop:
+    """Everything a runner needs, from the settings, a ledger, an HTTP client and a way to send messages."""
+    return Shop(
+        ledger=ledger,
+        gates=Gates(ledger),
+        heartbeat=Heartbeat(ledger, settings.lease_s, _say_lost),
+        client=open_client(settings, ledger, http),
+        settings=settings,
+        skills=settings.all_skills(),
+        renders=Slots(ledger, "render", _renders_at_once(settings), RENDER_HOLD_S),
+        platform=platform_of(settings),
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+        send=send,
+        stopping=threading.Event(),
+        rng=random.Random(),
+    )
+
+
+def open_client(settings: Settings, ledger: Ledger, http: httpx.Client) -> nemo.NemoClient:
+    """The client of the service these settings name, with the token all workers share."""
+    endpoint = nemo.Endpoint(
+        api_url=settings.nemo_api_url,
+        web_url=settings.nemo_web_url,
+        allow_private_urls=settings.nemo_allow_private_urls,
+    )
+    skill = settings.chosen_skill()
+    attribution = nemo.Attribution(skill.name, skill.version, platform_of(settings))
+    return nemo.NemoClient(endpoint, attribution, tokens(settings, ledger, endpoint, attribution, http), http)
+
+
+def platform_of(settings: Settings) -> str:
+    """``X-Skill-Platform`` (api-contract 1)."""
+    environ = dict(os.environ)
+    if settings.skill_source:
+        environ["SKILL_SOURCE"] = settings.skill_source
+    return nemo.detect_platform(environ, Path(__file__).resolve().parent.parent)
+
+
+def _renders_at_once(settings: Settings) -> int:
+    return (os.cpu_count() or 2) if settings.backend == "local" else RENDERS_CLOUD
+
+
+def _say_lost(lease: Lease) -> None:
+    log.warning("lease lost", job=lease.job.id, epoch=lease.job.epoch)
