@@ -1,0 +1,145 @@
+"""Connections that can be interrupted while they wait, with no thread to watch them.
+
+httpx ends a stream at its first read time-out. One level below, at the socket, a time-out consumes nothing;
+so a long wait is made of short ones there, and between them the caller's check may raise. No byte is lost,
+and a thousand streams need no thread but their own.
+"""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, TypeVar
+
+import httpcore
+import httpx
+
+SLICE_S = 0.9
+# Common servers close an idle connection after 5 s; an edit must not be sent into one that just closed.
+KEEPALIVE_S = 2.0
+
+_T = TypeVar("_T")
+_local = threading.local()
+
+
+@contextmanager
+def watching(check: Callable[[], None]) -> Iterator[None]:
+    """Call `check` at least each second while this thread waits for the network; what it raises comes out."""
+    before: Callable[[], None] | None = getattr(_local, "check", None)
+    _local.check = check
+    try:
+        yield
+    finally:
+        _local.check = before
+
+
+def _in_slices(io: Callable[[float], _T], timed_out: type[Exception], timeout_s: float | None) -> _T:
+    deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        left_s = max(deadline - time.monotonic(), 0.001)
+        try:
+            return io(min(SLICE_S, left_s))
+        except timed_out:
+            if (check := getattr(_local, "check", None)) is not None:
+                check()
+            if time.monotonic() >= deadline:
+                raise
+
+
+class PatientStream(httpcore.NetworkStream):
+    """A socket that waits in short slices."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        """Wrap `stream`, plain or TLS."""
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return what came, up to `max_bytes`; empty at the end."""
+        return _in_slices(partial(self._stream.read, max_bytes), httpcore.ReadTimeout, timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of `buffer`."""
+        view = memoryview(buffer)
+        while view:
+            view = view[_in_slices(partial(self._send, view), httpcore.WriteTimeout, timeout) :]
+
+    def _send(self, view: memoryview, timeout_s: float) -> int:
+        sock: socket.socket = self._stream.get_extra_info("socket")
+        try:
+            sock.settimeout(timeout_s)
+            return sock.send(view)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """Return the same connection, encrypted."""
+        return PatientStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what the wrapped stream knows."""
+        return self._stream.get_extra_info(info)
+
+
+class PatientBackend(httpcore.SyncBackend):
+    """Connects as usual, and hands out patient streams."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Return a connection to `host`; keep-alive probes find a dead peer within about two minutes."""
+        stream = super().connect_tcp(host, port, timeout, local_address, socket_options or _probes())
+        return PatientStream(stream)
+
+
+def _probes() -> list[tuple[int, int, int]]:
+    wanted = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+    timing = [
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in wanted.items()
+        if hasattr(socket, name)
+    ]
+    return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *timing]
+
+
+class PatientTransport(httpx.HTTPTransport):
+    """httpx's own transport over patient connections."""
+
+    def __init__(self, max_connections: int, verify: ssl.SSLContext | bool = True) -> None:
+        """Open a pool of up to `max_connections`; `verify` is as in httpx."""
+        context = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify=verify)
+        super().__init__(verify=context)
+        # httpx passes no network backend through; its pool is httpcore's public class, made here with one.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=max_connections,
+            keepalive_expiry=KEEPALIVE_S,
+            network_backend=PatientBackend(),
+        )
+
+
+def http_client(max_connections: int = 1100, *, verify: ssl.SSLContext | bool = True) -> httpx.Client:
+    """Return the one HTTP client a process shares among all its threads: no cookies, no redirects, patient.
+
+    `max_connections` must be at least the number of calls in flight. Close it when the process ends.
+    """
+    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+    return httpx.Client(
+        transport=PatientTransport(max_connections, verify), cookies=no_cookies, follow_redirects=False
+    )
