@@ -1,0 +1,64 @@
+"""`python -m studio`: the studio's settings as flags."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from studio.errors import StudioError
+from studio.faults import first_problem
+from studio.server import serve
+from studio.settings import StudioSettings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the flags and serve; answer 0, or 2 with one clear line when a flag is wrong."""
+    chosen = vars(_parser().parse_args(arguments))
+    fd = chosen.pop("fd", None)
+    try:
+        serve(StudioSettings(**chosen), fd=fd)
+    except ValidationError as error:
+        return _complain(_flagged(first_problem(error)))
+    except StudioError as error:
+        return _complain(str(error))
+    except OSError as error:
+        return _complain(f"cannot listen: {error.strerror or error}.")
+    return 0
+
+
+def _flagged(problem: str) -> str:
+    """Name the flag where the problem names the field."""
+    field, colon, what = problem.partition(":")
+    return f"--{field.replace('_', '-')}{colon}{what}"
+
+
+def _complain(problem: str) -> int:
+    print(f"studio: {problem}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Make a flag of every field of `StudioSettings`; a flag that is not given keeps the field's default."""
+    parser = argparse.ArgumentParser("studio", description=__doc__, argument_default=argparse.SUPPRESS)
+    for name, field in StudioSettings.model_fields.items():
+        _add(parser, f"--{name.replace('_', '-')}", field)
+    parser.add_argument("--fd", type=int, help="a socket that the parent already listens on")
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, flag: str, field: FieldInfo) -> None:
+    if field.annotation is bool:
+        parser.add_argument(flag, action=argparse.BooleanOptionalAction)
+        return
+    choices = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
+    parser.add_argument(flag, choices=choices or None, type=Path if field.annotation is Path else str)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

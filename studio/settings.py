@@ -1,0 +1,50 @@
+"""What the studio is told when it starts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DAY_S = 86_400.0
+
+Dialect = Literal["a", "b", "mixed"]
+RenderShape = Literal["top", "data", "mixed"]
+Plan = Literal["free", "pro"]
+
+
+class StudioSettings(BaseModel):
+    """The studio's settings; every field is a flag of `python -m studio` too.
+
+    `dialect` and `render_shape` choose between the variants of api-contract 3 and 2.8. `silent_share` is
+    the part of the edits that end without a text (api-contract 3, rule 4). With the same `seed` the same file
+    and instruction always behave alike.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path = Path(".studio")
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65_535)
+    public_url: str | None = None
+    seed: int = 0
+
+    credits: int = Field(default=100, ge=0)
+    edit_price: int = Field(default=50, ge=0)
+    plan: Plan = "pro"
+    token_life_s: float = Field(default=7 * DAY_S, gt=0)
+    tokens_per_ip: int = Field(default=10, ge=0)
+
+    think_s: float = Field(default=0.3, ge=0)
+    heartbeat_s: float = Field(default=5.0, gt=0)
+    silent_share: float = Field(default=0.30, ge=0, le=1)
+    dialect: Dialect = "b"
+    render_shape: RenderShape = "mixed"
+    session_envelope: bool = True
+
+    max_file_bytes: int = Field(default=500 * 1024 * 1024, gt=0)
+    allow_private_urls: bool = False
+    renders_at_once: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    faults: Path | None = None
