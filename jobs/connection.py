@@ -15,7 +15,20 @@ PREFIX = "dropscore:"
 RedisClient: TypeAlias = Any
 """A ``redis.Redis`` that answers text; the library's own types say ``bytes | str`` for every answer."""
 
-SCRIPTS = ("submit", "claim", "write", "renew", "take", "order", "open", "slot", "leave")
+SCRIPTS = (
+    "submit",
+    "claim",
+    "write",
+    "renew",
+    "take",
+    "order",
+    "open",
+    "slot",
+    "leave",
+    "halve",
+    "reserve",
+    "settle",
+)
 
 # A dropped connection is tried again for about five seconds; what must wait longer says so (`jobs.lease`).
 _RETRY = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.5), retries=6)

@@ -16,6 +16,7 @@ BLOCKS = MappingProxyType(
         Gate.CREDITS: frozenset({Step.UPLOAD, Step.EDIT}),
         Gate.PLAN: frozenset({Step.RENDER}),  # edits are kept, and only renders wait (api-contract 6, 402)
         Gate.DISK: frozenset({Step.UPLOAD, Step.EDIT, Step.DOWNLOAD}),
+        Gate.BUDGET: frozenset({Step.UPLOAD, Step.EDIT}),
     }
 )
 """The steps that make no sense while a gate is closed."""

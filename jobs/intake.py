@@ -17,11 +17,11 @@ class Intake:
         self._client = ledger.client
         self._duplicates = f"{PREFIX}duplicates"
 
-    def mark(self, notes: Mapping[str, str], job_id: str = NO_JOB) -> None:
-        """Mark sources (path → note) as seen, as `Ledger.seen` answers it, without a job of their own."""
-        if notes:
+    def mark(self, seen: Mapping[str, tuple[str, str]]) -> None:
+        """Mark sources (path → note, job id) as seen: what `Ledger.seen` then answers."""
+        if seen:
             with reaching():
-                fields = {source_key(path): f"{note} {job_id}" for path, note in notes.items()}
+                fields = {source_key(path): f"{note} {job_id}" for path, (note, job_id) in seen.items()}
                 self._client.hset(f"{PREFIX}sources", mapping=fields)
 
     def add_duplicate(self, path: str, job_id: str) -> None:

@@ -44,10 +44,11 @@ class Gate(StrEnum):
     PLAN = "plan"
     AUTH = "auth"
     DISK = "disk"
+    BUDGET = "budget"
     PAUSED = "paused"
 
 
-PERSONAL = frozenset({Gate.CREDITS, Gate.PLAN, Gate.AUTH, Gate.PAUSED})
+PERSONAL = frozenset({Gate.CREDITS, Gate.PLAN, Gate.AUTH, Gate.PAUSED, Gate.BUDGET})
 """Gates that only a person opens; a run with ``--once`` does not wait for them."""
 
 
@@ -172,8 +173,8 @@ class Checkpoint(_Frozen):
     sha256: str = ""
     size_bytes: int = 0
     duration_s: float | None = None
-    credits_before: int | None = None
-    credits_after: int | None = None
+    credits_before: float | None = None
+    credits_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

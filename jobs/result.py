@@ -21,9 +21,9 @@ class Credits(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    before: int | None = None
-    after: int | None = None
-    spent: int | None = None
+    before: int | float | None = None
+    after: int | float | None = None
+    spent: int | float | None = None
 
 
 class Result(BaseModel):
@@ -55,11 +55,11 @@ class Result(BaseModel):
 def of(job: Job) -> Result:
     """The result of a job as the ledger holds it."""
     point, spec = job.checkpoint, job.spec
-    done = job.state is State.DONE
+    delivered = job.state is State.DONE and bool(point.sha256)  # a question alone delivers no file
     return Result(
         job=job.id,
         source=spec.source,
-        output=spec.output if done else None,
+        output=spec.output if delivered else None,
         state=job.state,
         step=job.step,
         skill=spec.skill,
@@ -79,8 +79,8 @@ def of(job: Job) -> Result:
             "source": point.upload.sha256 or None if point.upload else None,
             "output": point.sha256 or None,
         },
-        bytes=point.size_bytes if done else None,
-        duration_s=point.duration_s if done else None,
+        bytes=point.size_bytes if delivered else None,
+        duration_s=point.duration_s if delivered else None,
         created=utc(spec.created),
         ended=utc(job.updated) if job.ended else None,
     )
@@ -133,9 +133,14 @@ def _record(record: StepRecord) -> dict[str, Any]:
 
 
 def _credits(job: Job) -> Credits:
-    before, after = job.checkpoint.credits_before, job.checkpoint.credits_after
+    before, after = _whole(job.checkpoint.credits_before), _whole(job.checkpoint.credits_after)
     spent = before - after if before is not None and after is not None else None
     return Credits(before=before, after=after, spent=spent)
+
+
+def _whole(credits: float | None) -> int | float | None:
+    """``50`` for ``50.0``: most services count whole credits."""
+    return int(credits) if credits is not None and float(credits).is_integer() else credits
 
 
 def _error(job: Job) -> dict[str, Any] | None:

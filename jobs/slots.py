@@ -1,31 +1,43 @@
 """Slots: how many jobs may do a thing at once, over all workers; the rest wait in line.
 
-A job that gets no slot waits without holding a thread, and the one that leaves calls the next. A slot ends by
-itself after ``hold_s`` seconds, so that a killed holder does not keep it for ever.
+A job that gets no slot waits without holding a thread, and the one that leaves calls the next. The number
+adapts (additive increase, multiplicative decrease): a 429 halves it, clean work raises it again, one by one.
 """
 
 from jobs.connection import PREFIX, reaching
 from jobs.ledger import Ledger
 
+COOL_S = 10.0
+"""A burst of 429s is one reason to slow down, not twenty."""
+
 
 class Slots:
-    """One kind of slot, ``render`` say, with a limit."""
+    """One kind of slot, ``render`` say."""
 
-    def __init__(self, ledger: Ledger, kind: str, limit: int, hold_s: float) -> None:
-        """``limit`` jobs at once; ``hold_s`` is how long a slot lasts unless it is taken again."""
+    def __init__(self, ledger: Ledger, kind: str, most: int, *, while_running: bool) -> None:
+        """``most`` jobs at once.
+
+        With ``while_running`` a slot is held while its job runs; without, until it leaves, ends or parks.
+        """
         self._ledger = ledger
         self._kind = kind
-        self._limit = limit
-        self._hold_s = hold_s
+        self._most = most
+        self._while_running = while_running
 
     def take(self, job_id: str) -> bool:
-        """Take a slot, or prolong the one this job has; False when none is free (the job is in line then)."""
-        args = [PREFIX, self._kind, job_id, self._ledger.now(), self._limit, self._hold_s]
+        """Take a slot, or keep the one this job has; False when none is free (the job is in line then)."""
+        args = [PREFIX, self._kind, job_id, self._ledger.now(), self._most, int(self._while_running)]
         with reaching():
             return bool(self._ledger.scripts.slot(args=args))
 
-    def leave(self, job_id: str) -> None:
+    def leave(self, job_id: str, *, clean: bool = False) -> None:
         """Give the slot back; the first in line is due at once. Harmless when the job had none."""
-        args = [PREFIX, self._kind, job_id, self._ledger.now(), self._limit]
+        args = [PREFIX, self._kind, job_id, self._ledger.now(), self._most, int(clean)]
         with reaching():
             self._ledger.scripts.leave(args=args)
+
+    def slow_down(self) -> int:
+        """Half as many at once from now on; answers how many."""
+        args = [PREFIX, self._kind, self._most, int(COOL_S * 1000)]
+        with reaching():
+            return int(self._ledger.scripts.halve(args=args))

@@ -1,1 +1,1 @@
-"""producer"""
+"""Finds work and submits it."""

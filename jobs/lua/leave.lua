@@ -1,9 +1,18 @@
--- Give a slot back and call the first in line.  ARGV: prefix, kind, id, now, limit.
-local p, kind, now = ARGV[1], ARGV[2], tonumber(ARGV[4])
-local slots, line = p .. 'slots:' .. kind, p .. 'line:' .. kind
-redis.call('ZREM', slots, ARGV[3])
+-- Give a slot back and call the next in line; after as many clean uses as there are slots, allow one more.
+-- ARGV: prefix, kind, id, now, most, 1 when the use was clean.
+local p, kind, now, most = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
+local slots, line, limits = p .. 'slots:' .. kind, p .. 'line:' .. kind, p .. 'limit:' .. kind
+local held = redis.call('ZREM', slots, ARGV[3])
 redis.call('ZREM', line, ARGV[3])
-local room = tonumber(ARGV[5]) - redis.call('ZCARD', slots)
+local limit = math.min(most, tonumber(redis.call('GET', limits) or most))
+if held == 1 and ARGV[6] == '1' and limit < most then
+  if redis.call('INCR', limits .. ':clean') >= limit then
+    limit = limit + 1
+    redis.call('SET', limits, limit)
+    redis.call('DEL', limits .. ':clean')
+  end
+end
+local room = limit - redis.call('ZCARD', slots)
 while room > 0 do
   local next = redis.call('ZRANGE', line, 0, 0)[1]
   if not next then return end

@@ -1,0 +1,50 @@
+"""The budget: credits that may be spent, with what is still in flight counted in (``--max-credits``)."""
+
+from dataclasses import dataclass
+
+from jobs.connection import PREFIX, reaching
+from jobs.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Credits: the limit (None = none), what was spent, what is set aside for edits in flight."""
+
+    limit: float | None
+    spent: float
+    aside: float
+
+
+class Budget:
+    """Shared by all workers; an edit is counted at its price when it is about to be sent."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Keep it in the ledger's Redis."""
+        self._ledger = ledger
+        self._key = f"{PREFIX}budget"
+
+    def begin(self, limit: float | None) -> None:
+        """Begin to count anew, up to a limit; what is set aside for edits in flight stays."""
+        with reaching(), self._ledger.client.pipeline() as pipe:
+            pipe.hset(self._key, "spent", 0)
+            if limit is None:
+                pipe.hdel(self._key, "limit")
+            else:
+                pipe.hset(self._key, "limit", limit)
+            pipe.execute()
+
+    def reserve(self, job_id: str, credits: float) -> bool:
+        """Set credits aside before they are paid; False when that would exceed the limit."""
+        with reaching():
+            return bool(self._ledger.scripts.reserve(args=[PREFIX, job_id, credits]))
+
+    def settle(self, job_id: str, *, paid: bool) -> None:
+        """Count what was set aside as spent, or give it back; harmless when nothing was."""
+        with reaching():
+            self._ledger.scripts.settle(args=[PREFIX, job_id, int(paid)])
+
+    def spending(self) -> Spending:
+        """What was spent and is set aside."""
+        with reaching():
+            limit, spent, aside = self._ledger.client.hmget(self._key, "limit", "spent", "aside")
+        return Spending(float(limit) if limit else None, float(spent or 0), float(aside or 0))

@@ -1,0 +1,73 @@
+"""A cheap fingerprint of a source: its size, and samples of its content (design, "A job")."""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+
+from producer.errors import SourceChanged, SourceGone
+from producer.settle import Reading
+
+WHOLE_BYTES = 1024 * 1024
+"""Files up to this size are read whole."""
+
+SAMPLE_BYTES = 64 * 1024
+_SPREAD = 8  # samples between head and tail
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}
+
+
+@contextmanager
+def opened(path: str, expected: Reading | None = None) -> Iterator[BufferedReader]:
+    """A source, opened for reading: a regular file, and no link in its last place.
+
+    Raises:
+        SourceGone: it is not there any more, or became something else than a regular file.
+        SourceChanged: size or mtime are not the ``expected`` ones, before or after the reading.
+        OSError: it cannot be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        handle = os.open(path, flags)
+    except OSError as broken:
+        if broken.errno in _GONE or broken.errno == errno.ELOOP:
+            raise SourceGone(f"{path}: not there any more") from broken
+        raise
+    with os.fdopen(handle, "rb") as file:
+        _check(file, path, expected)
+        yield file
+        _check(file, path, expected)
+
+
+def _check(file: BufferedReader, path: str, expected: Reading | None) -> None:
+    now = os.fstat(file.fileno())
+    if not stat.S_ISREG(now.st_mode):
+        raise SourceGone(f"{path}: no regular file")
+    if expected is not None and expected != Reading(now.st_size, now.st_mtime_ns):
+        raise SourceChanged(f"{path}: still changing")
+
+
+def fingerprint(file: BufferedReader, size_bytes: int) -> str:
+    """Size and BLAKE2 of head, tail and evenly spread samples; of all of it up to 1 MiB."""
+    digest = hashlib.blake2b(digest_size=16)
+    if size_bytes <= WHOLE_BYTES:
+        file.seek(0)
+        digest.update(file.read(WHOLE_BYTES + 1))
+    else:
+        for offset in _offsets(size_bytes):
+            file.seek(offset)
+            digest.update(file.read(SAMPLE_BYTES))
+    return f"{size_bytes:x}-{digest.hexdigest()}"
+
+
+def _offsets(size_bytes: int) -> list[int]:
+    last = size_bytes - SAMPLE_BYTES
+    return [last * place // (_SPREAD + 1) for place in range(_SPREAD + 2)]
+
+
+def full_hash(path: str) -> str:
+    """SHA-256 of the whole file, for two sources whose samples agree."""
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

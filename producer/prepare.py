@@ -1,0 +1,138 @@
+"""From a settled file to all that the ledger needs to know of it; nothing is written here."""
+
+from dataclasses import dataclass
+
+from jobs.codec import result_path
+from jobs.model import Problem, Spec, identity
+from producer import media, preflight
+from producer.errors import Refused
+from producer.fingerprint import fingerprint, full_hash, opened
+from producer.instructions import Asked, Nearby
+from producer.naming import candidates, folder_of, has_elder
+from producer.scan import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A source, ready to be submitted. ``spec.output`` is the best of ``outputs``; the ledger decides."""
+
+    job_id: str
+    spec: Spec
+    outputs: tuple[str, ...]
+    note: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where files are found and where their outputs go, and what holds for all of them."""
+
+    root: str
+    outbox: str
+    created: float
+    again: str = ""
+    skill: str = ""
+
+
+def note_of(found: Found, stamp: str) -> str:
+    """What marks a source as seen: it changes with size, mtime and what is asked for it."""
+    return f"{found.reading.size_bytes}:{found.reading.mtime_ns}:{stamp}"
+
+
+def prepare(found: Found, place: Place, nearby: Nearby) -> Prepared | None:
+    """Instructions, preflight, fingerprint and names of a file; None when it is no media after all.
+
+    A file that must not cost a credit is prepared with its ``problem``.
+
+    Raises:
+        SourceGone: it is not there any more.
+        SourceChanged: it is not the file that settled.
+    """
+    stamp = nearby.stamp(found.path, place.root)
+    note = note_of(found, stamp)
+    asked: Asked | None = None
+    try:
+        asked = nearby.asked(found.path, place.root)
+        looked = _examine(found, asked)
+    except Refused as refused:
+        return _refused(found, place, asked, note, refused.problem)
+    except OSError as broken:
+        why = broken.strerror or type(broken).__name__
+        return _refused(found, place, asked, note, preflight.denied(_name(found), why))
+    if looked is None:
+        return None
+    print_, seen = looked
+    job_id = identity(print_, asked.instructions, asked.skill.name, place.again)
+    spec = _spec(found, place, asked, print_, seen.duration_s)
+    return _named(job_id, spec, note, place, asked.output)
+
+
+def different(prepared: Prepared, place: Place) -> Prepared:
+    """The same source under an identity of its own, by the hash of all its content.
+
+    Raises:
+        SourceGone, SourceChanged, OSError: it can no longer be read.
+    """
+    spec = prepared.spec
+    whole = f"{spec.fingerprint}-{full_hash(spec.source)}"
+    job_id = identity(whole, spec.instructions, spec.skill, place.again)
+    return _named(job_id, spec.evolve(fingerprint=whole), prepared.note, place, None)
+
+
+def _examine(found: Found, asked: Asked) -> tuple[str, preflight.Media] | None:
+    name, size_bytes = _name(found), found.reading.size_bytes
+    with opened(found.path, found.reading) as file:
+        tail = media.extension(name)
+        if tail in media.CONVERTIBLE and _is_source_code(tail, file.read(media.SNIFF_BYTES)):
+            return None
+        preflight.check_name(name, asked.skill.accepts)
+        preflight.check_size(name, size_bytes)
+        seen = preflight.inspect(file, name, tail)
+        return fingerprint(file, size_bytes), seen
+
+
+def _is_source_code(tail: str, head: bytes) -> bool:
+    return tail in {"ts", "mts"} and not media.is_transport_stream(head)
+
+
+def _refused(found: Found, place: Place, asked: Asked | None, note: str, problem: Problem) -> Prepared:
+    # The path and the note are part of the identity: two empty files are two results, and a file that was
+    # mended (or whose sidecar was) is new work.
+    print_ = f"{found.path}\0{note}\0{problem.kind}"
+    spec = _spec(found, place, asked, print_, None)
+    job_id = identity(print_, spec.instructions, spec.skill, place.again)
+    return _named(job_id, spec.evolve(fingerprint=""), note, place, asked.output if asked else None, problem)
+
+
+def _spec(found: Found, place: Place, asked: Asked | None, print_: str, duration_s: float | None) -> Spec:
+    return Spec(
+        source=found.path,
+        root=place.root,
+        output="",
+        result="",
+        skill=asked.skill.name if asked else place.skill,
+        instructions=asked.instructions if asked else (),
+        fingerprint=print_,
+        size_bytes=found.reading.size_bytes,
+        mtime_ns=found.reading.mtime_ns,
+        duration_s=duration_s,
+        priority=asked.priority if asked else 0,
+        language=asked.language if asked else None,
+        max_credits=asked.max_credits if asked else None,
+        created=place.created,
+    )
+
+
+def _named(
+    job_id: str, spec: Spec, note: str, place: Place, chosen: str | None, problem: Problem | None = None
+) -> Prepared:
+    folder = place.outbox if chosen else folder_of(place.outbox, place.root, spec.source)
+    outputs = candidates(folder, spec.source.rpartition("/")[2], job_id, chosen)
+    if not chosen and has_elder(spec.source):
+        outputs[0], outputs[1] = outputs[1], outputs[0]
+    spec = spec.evolve(output=outputs[0], result=result_path(outputs[0]))
+    return Prepared(job_id, spec, tuple(outputs), note, problem)
+
+
+def _name(found: Found) -> str:
+    return found.path.rpartition("/")[2]

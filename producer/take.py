@@ -1,0 +1,127 @@
+"""Takes settled files in batches: passes over what is known, prepares on threads, submits in order."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+
+from jobs.intake import NO_JOB
+from jobs.ledger import Ledger
+from producer.errors import SourceChanged, SourceGone
+from producer.instructions import Defaults, Nearby
+from producer.prepare import Place, Prepared, note_of, prepare
+from producer.scan import Found
+from producer.submit import Submitter, Taken
+
+BATCH = 256
+THREADS = 4
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run of the producer came to, by fate."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, taken: Taken) -> None:
+        """Count one."""
+        self.counts[taken.fate.value] = self.counts.get(taken.fate.value, 0) + 1
+
+
+class Taker:
+    """From settled files to jobs. ``root_of`` answers the root of a path."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        submitter: Submitter,
+        outbox: str,
+        defaults: Defaults,
+        root_of: Callable[[str], str],
+    ) -> None:
+        """Take the ledger to ask, the submitter to tell, and what holds for every file."""
+        self._ledger, self._submitter = ledger, submitter
+        self._outbox, self._defaults, self._root_of = outbox, defaults, root_of
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="prepare")
+        self._warned: set[str] = set()
+        self._dealt_with: dict[str, tuple[str, str]] = {}
+        self.tally = Tally()
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def unseen(self, found: Iterable[Found], nearby: Nearby) -> list[Found]:
+        """Those that the ledger has not seen as they are now; one round trip, no file is read.
+
+        Raises:
+            LedgerUnreachable: nothing is known.
+        """
+        usable = [one for one in found if self._is_usable(one.path)]
+        known = self._ledger.seen(one.path for one in usable)
+        return [
+            one
+            for one, seen in zip(usable, known, strict=True)
+            if seen is None or seen[0] != note_of(one, nearby.stamp(one.path, self._root_of(one.path)))
+        ]
+
+    def prepare(self, found: Iterable[Found]) -> Iterator[Prepared]:
+        """Prepare what is new among settled files, several at a time and in their order.
+
+        They come as they are ready, so that one is submitted while the next is looked at.
+
+        What went away or changed is left out: the next event or scan brings it back.
+        Raises LedgerUnreachable.
+        """
+        nearby = self.nearby()
+        unseen = self.unseen(found, nearby)
+        return filter(None, self._pool.map(lambda one: self._prepare(one, nearby), unseen))
+
+    def submit(self, prepared: Prepared) -> None:
+        """Submit one; raises LedgerUnreachable, and then nothing is lost by submitting it again."""
+        try:
+            taken = self._submitter.submit(prepared, self._place(prepared.spec.root))
+        except (SourceGone, SourceChanged, OSError) as away:
+            log.debug("went away", source=prepared.spec.source, why=str(away))
+            return
+        self.tally.add(taken)
+        self._dealt_with[prepared.spec.source] = (prepared.note, taken.job_id)
+
+    def remember(self) -> None:
+        """What was dealt with is not read again; raises LedgerUnreachable, and then it is, harmlessly."""
+        self._submitter.remember(self._dealt_with)
+        self._dealt_with.clear()
+
+    def nearby(self) -> Nearby:
+        """Sidecars and folder files as they are from now on."""
+        return Nearby(self._defaults)
+
+    def _prepare(self, found: Found, nearby: Nearby) -> Prepared | None:
+        place = self._place(self._root_of(found.path))
+        try:
+            prepared = prepare(found, place, nearby)
+        except (SourceGone, SourceChanged) as away:
+            log.debug("went away", source=found.path, why=str(away))
+            return None
+        if prepared is None:
+            log.debug("no media after all", source=found.path)
+            note = note_of(found, nearby.stamp(found.path, place.root))
+            self._dealt_with[found.path] = (note, NO_JOB)
+        return prepared
+
+    def _place(self, root: str) -> Place:
+        defaults = self._defaults
+        return Place(root, self._outbox, self._ledger.now(), defaults.again, defaults.skill)
+
+    def _is_usable(self, path: str) -> bool:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            if path not in self._warned:
+                self._warned.add(path)
+                log.warning("name is not UTF-8; rename it, it is left alone", source=ascii(path))
+            return False
+        return True

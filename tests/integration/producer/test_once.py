@@ -1,0 +1,242 @@
+"""One pass over a folder: each file once, each refusal said, nothing twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from config.errors import ConfigError
+from jobs.model import State
+
+pytestmark = pytest.mark.integration
+
+
+def results(bench):
+    return {path.name: json.loads(path.read_text()) for path in bench.outbox.rglob("*.result.json")}
+
+
+def deliver(job):
+    output = Path(job.spec.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(b"mp4")
+    said = {"job": job.id, "state": "done", "bytes": 3}
+    Path(job.spec.result).write_text(json.dumps(said))
+    return output
+
+
+def test_every_file_becomes_one_job_with_one_message(bench, unlike):
+    for number, name in enumerate(("a.mp4", "sub/b c.mp4", "sub/deep/ü\n.mp4", "-x.mp4")):
+        bench.put(name, unlike(number))
+    bench.put("README.md", b"left alone")
+    assert bench.once() == 0
+    assert bench.sources() == ["-x.mp4", "a.mp4", "sub/b c.mp4", "sub/deep/ü\n.mp4"]
+    assert [job.state for job in bench.jobs()] == [State.QUEUED] * 4
+    assert bench.messages() == 4
+    job = bench.jobs()[2]
+    assert job.spec.output == str(bench.outbox / "sub" / "b c.mp4")
+    assert job.spec.result == str(bench.outbox / "sub" / "b c.result.json")
+    assert job.spec.duration_s == pytest.approx(1.0, abs=0.2)
+    assert bench.once() == 0
+    assert bench.messages() == 4
+
+
+def test_an_empty_folder_is_fine(bench):
+    assert bench.once() == 0
+    assert bench.jobs() == []
+
+
+def test_what_cannot_be_taken_gets_a_failed_result_and_the_rest_goes_on(bench, unlike):
+    bench.put("good.mp4", unlike(1))
+    bench.put("words.mp4", b"just words")
+    bench.put("empty.mp4", b"")
+    bench.put("also empty.mp4", b"")
+    bench.put("cut.mp4", unlike(1)[:900])
+    bench.put("old.wmv", unlike(2))
+    bench.put("code.ts", b"export const answer = 42;\n")
+    with (bench.inbox / "big.mp4").open("wb") as file:
+        file.truncate(501 * 2**20)
+    assert bench.once() == 0
+    kinds = {name: said["error"]["class"] for name, said in results(bench).items()}
+    assert kinds == {
+        "words.result.json": "UnsupportedFile",
+        "empty.result.json": "EmptyFile",
+        "also empty.result.json": "EmptyFile",
+        "cut.result.json": "UnreadableFile",
+        "old.result.json": "UnsupportedFile",
+        "big.result.json": "FileTooLarge",
+    }
+    for said in results(bench).values():
+        assert said["state"] == "failed"
+        assert said["error"]["advice"]
+        assert "\n" not in said["error"]["message"]
+    assert bench.messages() == 1
+
+
+def test_a_refused_file_that_is_mended_is_taken(bench, unlike):
+    bench.put("a.mp4", b"words")
+    bench.once()
+    bench.put("a.mp4", unlike(1))
+    bench.once()
+    states = {job.state: job.spec.output for job in bench.jobs()}
+    assert states == dict.fromkeys((State.FAILED, State.QUEUED), str(bench.outbox / "a.mp4"))
+
+
+class _Killed(BaseException):
+    """Stands for the end of the process at that very place."""
+
+
+def killed(*_arguments):
+    raise _Killed
+
+
+def test_killed_before_a_result_is_written_it_is_written_later(bench, monkeypatch):
+    there = bench.put("a.mp4", b"words")
+    with monkeypatch.context() as patch, pytest.raises(_Killed):
+        patch.setattr("producer.submit.result.write", killed)
+        bench.once()
+    assert results(bench) == {}
+    bench.once()
+    assert results(bench)["a.result.json"]["source"] == str(there)
+    assert len(bench.jobs()) == 1
+
+
+@pytest.mark.parametrize("place", ["_agree", "different"])
+def test_killed_while_a_twin_is_compared_it_is_taken_later(bench, unlike, monkeypatch, place):
+    size_bytes = 4 * 2**20
+    one, two = bytearray(unlike(1, size_bytes)), bytearray(unlike(1, size_bytes))
+    two[size_bytes // 18 + 40_000] ^= 1  # between two samples
+    bench.put("a.mp4", bytes(one))
+    bench.put("b.mp4", bytes(two))
+    with monkeypatch.context() as patch, pytest.raises(_Killed):
+        patch.setattr(f"producer.submit.{place}", killed)
+        bench.once()
+    assert bench.sources() == ["a.mp4"]
+    bench.once()
+    assert bench.sources() == ["a.mp4", "b.mp4"]
+
+
+def test_copies_are_duplicates_of_the_first(bench, unlike):
+    bench.put("a.mp4", unlike(1))
+    bench.put("b/copy.mp4", unlike(1))
+    bench.once()
+    assert bench.sources() == ["a.mp4"]
+    assert bench.duplicates() == {str(bench.inbox / "b/copy.mp4"): bench.jobs()[0].id}
+
+
+def test_a_moved_file_is_a_duplicate(bench, unlike):
+    there = bench.put("a.mp4", unlike(1))
+    bench.once()
+    there.rename(bench.inbox / "moved.mp4")
+    bench.once()
+    assert list(bench.duplicates()) == [str(bench.inbox / "moved.mp4")]
+    assert bench.messages() == 1
+
+
+def test_files_whose_samples_agree_but_not_their_content_are_two_jobs(bench, unlike):
+    size_bytes = 4 * 2**20
+    one, two = bytearray(unlike(1, size_bytes)), bytearray(unlike(1, size_bytes))
+    two[size_bytes // 18 + 40_000] ^= 1  # between two samples
+    bench.put("a.mp4", bytes(one))
+    bench.put("b.mp4", bytes(two))
+    bench.once()
+    assert bench.sources() == ["a.mp4", "b.mp4"]
+    assert bench.duplicates() == {}
+    bench.put("c.mp4", bytes(two))
+    bench.once()
+    assert bench.sources() == ["a.mp4", "b.mp4"]
+    assert list(bench.duplicates()) == [str(bench.inbox / "c.mp4")]
+
+
+def test_another_instruction_is_new_work_and_never_replaces_an_output(bench, unlike):
+    bench.put("a.mp4", unlike(1))
+    bench.once()
+    bench.put("a.mp4.txt", b"calm piano for {stem}\n")
+    bench.once()
+    first, second = sorted(bench.jobs(), key=lambda job: job.spec.created)
+    assert second.spec.instructions == ("calm piano for a",)
+    assert first.spec.output != second.spec.output
+    bench.once()
+    assert len(bench.jobs()) == 2
+
+
+def test_again_makes_new_work_once_for_each_word(bench, unlike):
+    bench.put("a.mp4", unlike(1))
+    for again in ("", "x", "x", "y", ""):
+        bench.once(again=again)
+    assert len(bench.jobs()) == 3
+    assert len({job.spec.output for job in bench.jobs()}) == 3
+
+
+def test_a_delivered_result_counts_even_with_an_empty_ledger(bench, unlike):
+    bench.put("a.mp4", unlike(1))
+    bench.once()
+    output = deliver(bench.jobs()[0])
+    bench.client.flushall()
+    bench.once()
+    assert bench.jobs() == []
+    output.unlink()
+    bench.client.flushall()
+    bench.once()
+    assert len(bench.jobs()) == 1
+
+
+def test_a_strangers_file_in_the_outbox_is_not_replaced(bench, unlike):
+    bench.outbox.mkdir()
+    (bench.outbox / "a.mp4").write_bytes(b"a stranger's")
+    bench.put("a.mp4", unlike(1))
+    bench.once()
+    assert bench.jobs()[0].spec.output == str(bench.outbox / "a.mp4.mp4")
+
+
+def test_outputs_that_would_collide_get_the_same_names_in_any_order(bench, unlike):
+    for number, name in enumerate(("a.mov", "a.mkv", "a.mp4")):
+        bench.put(name, unlike(number))
+    bench.once()
+    names = {Path(job.spec.source).name: Path(job.spec.output).name for job in bench.jobs()}
+    assert names == {"a.mp4": "a.mp4", "a.mov": "a.mov.mp4", "a.mkv": "a.mkv.mp4"}
+
+
+def test_the_outbox_and_the_state_inside_the_inbox_are_not_taken(bench, unlike):
+    bench.outbox = bench.inbox / "done"
+    bench.put("a.mp4", unlike(1))
+    bench.put("done/old.mp4", unlike(2))
+    bench.once()
+    assert bench.sources() == ["a.mp4"]
+
+
+def test_a_broken_sidecar_fails_its_file_before_anything_is_paid(bench, unlike):
+    bench.put("a.mp4", unlike(1))
+    bench.put("a.mp4.toml", b'instructions = ["x"]\nvolum = 3\n')
+    bench.once()
+    error = results(bench)["a.result.json"]["error"]
+    assert error["class"] == "BrokenInstructions"
+    assert "a.mp4.toml, line 2: " in error["message"]
+    assert bench.messages() == 0
+    bench.put("a.mp4.toml", b'instructions = ["x"]\npriority = 3\n')
+    bench.once()
+    assert sorted(job.state for job in bench.jobs()) == [State.FAILED, State.QUEUED]
+    assert bench.client.llen("dropscore:broker:dropscore.backlog") == 1
+
+
+def test_a_name_that_is_not_utf8_is_left_alone(bench, unlike):
+    (bench.inbox / b"bad\xff.mp4".decode("utf-8", "surrogateescape")).write_bytes(unlike(1))
+    bench.put("good.mp4", unlike(2))
+    bench.once()
+    assert bench.sources() == ["good.mp4"]
+
+
+@pytest.mark.parametrize("wrong", ["missing", "file", "outbox is inbox", "outbox is a file"])
+def test_folders_that_cannot_be_used_are_one_line(bench, wrong):
+    if wrong == "missing":
+        bench.inbox.rmdir()
+    elif wrong == "file":
+        bench.inbox.rmdir()
+        bench.inbox.touch()
+    elif wrong == "outbox is inbox":
+        bench.outbox = bench.inbox / "." / ""
+    else:
+        bench.outbox.touch()
+    with pytest.raises(ConfigError) as caught:
+        bench.once()
+    assert "\n" not in str(caught.value)
+    assert bench.client.keys("dropscore:*") == []
