@@ -1,0 +1,65 @@
+"""Flags that several commands share, and what each command does with what it was told."""
+
+# ruff: noqa: PLC0415 - a command's own imports are made when it is called, so that ``--help`` answers at once
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import Console
+
+    from config.settings import Settings
+
+InboxArgument = Annotated[Path, typer.Argument(metavar="INBOX", help="The folder that holds your videos.")]
+StateOption = Annotated[
+    Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the ledger and the logs are kept.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+SkillOption = Annotated[str | None, typer.Option("--skill", metavar="NAME", help="See `dropscore skills`.")]
+LogJsonOption = Annotated[bool, typer.Option("--log-json", help="Write all logs to standard error as JSON.")]
+SettleOption = Annotated[
+    float | None,
+    typer.Option("--settle", metavar="SECONDS", help="How long a file must lie still before it is taken."),
+]
+OutboxOption = Annotated[
+    Path | None,
+    typer.Option("--outbox", metavar="DIR", help="Where results go [default: outbox beside the inbox]."),
+]
+InstructionOption = Annotated[
+    list[str] | None,
+    typer.Option("-i", "--instruction", metavar="TEXT", help="What to do; give it again for a next one."),
+]
+
+
+def settings_of(**flags: Any) -> "Settings":
+    """The settings, these flags before all else; raises ConfigError."""
+    from config.settings import load
+
+    return load(flags)
+
+
+def joined(instructions: list[str] | None) -> str | None:
+    """Several instructions as one setting, a line each."""
+    return "\n".join(instructions) if instructions else None
+
+
+def console() -> "Console":
+    """The console of standard output."""
+    from cli.run import console_for
+
+    return console_for(sys.stdout.isatty())
+
+
+def print_model(model: "BaseModel") -> None:
+    """Print a model as JSON."""
+    print_json(model.model_dump(mode="json"))
+
+
+def print_json(value: object) -> None:
+    """Print JSON that people can read too."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))

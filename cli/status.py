@@ -1,0 +1,155 @@
+"""The ``status`` and ``results`` commands: the ledger, for people and (``--json``) for programs.
+
+The JSON is stable: `Overview` for ``status``, a result (`jobs.result.Result`) for ``status JOB``, and a list
+of results for ``results``.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli import phrases
+from jobs import result
+from jobs.errors import NoSuchJob
+from jobs.gates import Gates
+from jobs.ledger import Ledger
+from jobs.model import Gate, Job, State
+
+
+class GateRow(BaseModel):
+    """A closed gate; times are UTC, ISO 8601."""
+
+    model_config = ConfigDict(frozen=True)
+
+    gate: Gate
+    since: str
+    looked_at_again: str | None  # null: only `dropscore resume` opens it
+    message: str
+    advice: str
+    parked: int
+
+
+class Overview(BaseModel):
+    """All jobs of the ledger by state, and the gates that are closed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    total: int
+    states: dict[State, int]
+    gates: tuple[GateRow, ...]
+
+
+def overview(ledger: Ledger) -> Overview:
+    """Read the totals."""
+    gates, counts = Gates(ledger), ledger.counts()
+    rows = [
+        GateRow(
+            gate=closed.gate,
+            since=result.utc(closed.since),
+            looked_at_again=result.utc(closed.probe_at) if closed.probe_at else None,
+            message=closed.message,
+            advice=closed.advice,
+            parked=gates.parked(closed.gate),
+        )
+        for closed in gates.closed().values()
+    ]
+    return Overview(total=sum(counts.values()), states=counts, gates=tuple(rows))
+
+
+def find(ledger: Ledger, wanted: str) -> Job:
+    """The job of that id, or of the source at that path; raises NoSuchJob."""
+    seen = ledger.seen([str(Path(wanted).resolve())])[0]
+    if seen:
+        return ledger.get(seen[1])
+    try:
+        return ledger.get(wanted)
+    except NoSuchJob as missing:
+        raise NoSuchJob(f"{wanted}: no job has that id, and no file there was taken in") from missing
+
+
+def latest(ledger: Ledger, states: tuple[State, ...], limit: int) -> list[Job]:
+    """The jobs in these states that changed last, the newest first."""
+    jobs = [job for state in states for job in ledger.many(ledger.ids(state, newest_first=True, limit=limit))]
+    return sorted(jobs, key=lambda job: job.updated, reverse=True)[:limit]
+
+
+def print_overview(seen: Overview, console: Console) -> None:
+    """Print the totals and the gates."""
+    parts = [
+        Text(f"{seen.states[state]:,} {state}", phrases.STYLES.get(state, ""))
+        for state in State
+        if seen.states[state]
+    ]
+    console.print(Text("  ·  ", "dim").join(parts) if parts else Text("No files yet."))
+    for row in seen.gates:
+        again = f"; looked at again at {clock(row.looked_at_again)}" if row.looked_at_again else ""
+        held = f"{phrases.plural(row.parked, 'file')} waiting{again}"
+        console.print()
+        console.print(Text(f"The {row.gate} gate is closed since {clock(row.since)}", "yellow"))
+        console.print(Text(f"  {phrases.sentences(row.message, row.advice)}"), soft_wrap=True)
+        console.print(Text(f"  {held}", "dim"))
+
+
+def print_job(job: Job, console: Console) -> None:
+    """Print every step of a job with its times and attempts, and what was said."""
+    seen = result.of(job)
+    console.print(
+        Text(f"{phrases.MARKS[job.state]} {phrases.shown(job.spec.source)}", "bold"), soft_wrap=True
+    )
+    for key, text in _facts(job, seen):
+        console.print(Text(f"  {key:<13}", "dim") + Text(phrases.printable(text)), soft_wrap=True)
+    if job.steps:
+        console.print()
+        console.print(_steps(job))
+    for text in (*seen.texts, *seen.changes):
+        console.print(Text(f"  “{phrases.printable(text)}”"), soft_wrap=True)
+
+
+def _facts(job: Job, seen: result.Result) -> list[tuple[str, str]]:
+    spent = seen.credits.spent
+    facts = [
+        ("job", job.id),
+        ("state", f"{job.state} at {job.step}" if not job.ended else str(job.state)),
+        ("skill", job.spec.skill),
+        *(("instruction", text) for text in job.spec.instructions),
+        ("output", phrases.shown(seen.output) if seen.output else ""),
+        ("timeline", seen.timeline),
+        ("credits", "" if spent is None else f"{spent} spent"),
+        ("problem", phrases.outcome(job) if job.problem else ""),
+    ]
+    return [(key, text) for key, text in facts if text]
+
+
+def _steps(job: Job) -> Table:
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for title in ("step", "started", "took", "attempts"):
+        table.add_column(title, justify="left" if title == "step" else "right")
+    for record in job.steps:
+        took = f"{record.ended - record.started:.1f} s"
+        table.add_row(record.step, clock(result.utc(record.started)), took, str(record.attempts))
+    return table
+
+
+def print_results(jobs: list[Job], console: Console) -> None:
+    """Print a line a job, the newest first."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    table.add_column("file", overflow="fold")
+    table.add_column("job", no_wrap=True)
+    table.add_column("result", overflow="fold")
+    for job in jobs:
+        style = phrases.STYLES.get(job.state, "")
+        who, what = phrases.shown(job.spec.source), phrases.outcome(job)
+        table.add_row(Text(phrases.MARKS[job.state], style), Text(who), Text(job.id, "dim"), Text(what))
+    console.print(table if jobs else Text("No results yet."))
+
+
+def clock(moment: str) -> str:
+    """An ISO time as the time of day here, with the date when it is not today."""
+    at = datetime.fromisoformat(moment).astimezone()
+    today = at.date() == datetime.now().astimezone().date()
+    return f"{at:%H:%M:%S}" if today else f"{at:%Y-%m-%d %H:%M}"
