@@ -1,5 +1,6 @@
 """Whose token is used: the user's own, or the anonymous one that all workers share."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 
@@ -38,6 +39,7 @@ def tokens(
     endpoint: nemo.Endpoint,
     attribution: nemo.Attribution,
     http: httpx.Client,
+    before_request: Callable[[str], None] | None = None,
 ) -> nemo.Tokens:
     """The user's ``NEMO_TOKEN`` if there is one, else the anonymous account of this installation."""
     if settings.nemo_token is not None:
@@ -45,6 +47,6 @@ def tokens(
     return nemo.AnonymousTokens(
         SharedStore(AccountBox(ledger, endpoint.api_url)),
         str(settings.nemo_client_id) if settings.nemo_client_id else None,
-        nemo.anonymous_mint(endpoint, attribution, http),
+        nemo.anonymous_mint(endpoint, attribution, http, before_request=before_request),
         rate_limit_wait_s=settings.rate_limit_wait_s,
     )

@@ -5,10 +5,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from config.settings import Settings
+from jobs.budget import Budget
 from jobs.lease import Lease
 from jobs.model import Checkpoint, Job, Turn
 from jobs.slots import Slots
 from nemo import NemoClient
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What all workers together may do at once, and spend."""
+
+    edits: Slots
+    renders: Slots
+    transfers: Slots
+    budget: Budget
+
+    def leave_all(self, job_id: str) -> None:
+        """Give back every slot a job may have: it parks or ends."""
+        for slots in (self.edits, self.renders, self.transfers):
+            slots.leave(job_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +34,7 @@ class Context:
     lease: Lease
     client: NemoClient
     settings: Settings
-    renders: Slots
+    limits: Limits
     now: Callable[[], float]
     should_stop: Callable[[], bool]
     rng: random.Random

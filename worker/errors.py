@@ -13,6 +13,8 @@ StepError
 ├── OutboxBroken      the outbox cannot be written
 ├── DiskFull          the outbox has no room; nothing half-written is left
 ├── Crashed           the workers that held this job died, again and again
+├── BudgetReached     another edit would exceed the budget (``--max-credits``)
+├── FileBudget        the file's own ``max_credits`` does not allow its instructions
 └── InternalError     a fault of this program
 """
 
@@ -95,6 +97,18 @@ class Crashed(StepError):
     """A poison job: each worker that took it ended without a word."""
 
     advice = "Check memory and the log, then: dropscore retry JOB"
+
+
+class BudgetReached(StepError):
+    """The run's budget is used up; the files keep their place."""
+
+    advice = "Run again with a larger --max-credits; what was done is not paid again."
+
+
+class FileBudget(StepError):
+    """The file's own limit is too low for what is asked of it."""
+
+    advice = "Raise max_credits in its sidecar, or ask for less; nothing was paid for this instruction."
 
 
 class InternalError(StepError):

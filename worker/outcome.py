@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from jobs.model import Step
 
+IN_LINE_S = 60.0
+"""How long a job in line for a slot waits before it asks again by itself; who leaves calls it sooner."""
+
 
 @dataclass(frozen=True, slots=True)
 class Advance:

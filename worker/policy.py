@@ -22,6 +22,7 @@ GATES: Mapping[type[Exception], Gate] = MappingProxyType(
         refusals.ExportBlocked: Gate.PLAN,
         refusals.AccountRefused: Gate.AUTH,
         errors.DiskFull: Gate.DISK,
+        errors.BudgetReached: Gate.BUDGET,
     }
 )
 """Errors that say nothing about the job: it parks without using up an attempt."""

@@ -23,7 +23,8 @@ def without_session(ctx: Context, lost: SessionNotFound) -> Outcome:
         raise lost
     turns = [turn for turn in point.turns if turn.status is not TurnStatus.SKIPPED]
     if all(turn.status is TurnStatus.PENDING for turn in turns):
-        ctx.keep(session=None, upload=None)
+        anew = tuple(turn.evolve(before=None) for turn in point.turns)  # another session, another timeline
+        ctx.keep(session=None, upload=None, turns=anew)
         return Advance(Step.UPLOAD)
     if any(turn.status is not TurnStatus.LANDED for turn in turns) or point.draft is None:
         return Unconfirmed(

@@ -84,7 +84,7 @@ class Runner:
             lease=lease,
             client=shop.client.with_skill(Attribution(skill.name, skill.version, shop.platform)),
             settings=shop.settings,
-            renders=shop.renders,
+            limits=shop.limits,
             now=shop.ledger.now,
             should_stop=lambda: shop.stopping.is_set() or lease.lost,
             rng=shop.rng,
@@ -99,19 +99,27 @@ class Runner:
         return blocking(closed, job.step)
 
     def _park(self, lease: Lease, closed: Closed) -> None:
+        self._shop.limits.leave_all(lease.job.id)
         problem = Problem(kind=f"gate:{closed.gate}", message=closed.message, advice=closed.advice)
         now = self._shop.ledger.now()
         move = Move(State.PARKED, lease.job.step, due=now + PARKED_S, reason=closed.gate, problem=problem)
         self._end(lease, replace(move, attempts=lease.job.attempts, started=lease.job.started))
 
-    def _close(self, gate: Gate, error: Exception) -> Closed:
+    def _close(self, gate: Gate, step: Step, error: Exception) -> Closed:
         shop = self._shop
+        if gate is Gate.RATE:
+            self._slow_down(step)
         wait_s = getattr(error, "retry_after_s", None) or self._probe_after_s(gate)
         now = shop.ledger.now()
         problem = problem_of(error)
         if shop.gates.close(gate, probe_at=now + wait_s, message=problem.message, advice=problem.advice):
             log.warning("gate closed", gate=gate, reason=problem.message, advice=problem.advice)
         return Closed(gate, now, now + wait_s, problem.message, problem.advice)
+
+    def _slow_down(self, step: Step) -> None:
+        limits = self._shop.limits
+        kinds = {Step.EDIT: limits.edits, Step.UPLOAD: limits.transfers, Step.DOWNLOAD: limits.transfers}
+        log.info("slowing down", step=step, at_once=kinds.get(step, limits.renders).slow_down())
 
     def _probe_after_s(self, gate: Gate) -> float:
         settings = self._shop.settings
@@ -147,7 +155,7 @@ class Runner:
     def _on_error(self, ctx: Context, error: Exception) -> None:
         gate = gate_of(error)
         if gate is not None:
-            self._park(ctx.lease, self._close(gate, error))
+            self._park(ctx.lease, self._close(gate, ctx.job.step, error))
             return
         if not isinstance(error, StepError) and not hasattr(error, "advice"):
             log.exception("unforeseen error", job=ctx.job.id, step=ctx.job.step)
@@ -157,6 +165,7 @@ class Runner:
         if retry.exhausted(attempt):
             self._fail(ctx, error, attempt)
             return
+        self._shop.limits.leave_all(ctx.job.id)
         wait_s = retry.wait_s(attempt, ctx.rng, getattr(error, "retry_after_s", None) or 0.0)
         log.warning("trying again", job=ctx.job.id, step=ctx.job.step, attempt=attempt, reason=str(error))
         until = ctx.now() + wait_s
@@ -167,7 +176,7 @@ class Runner:
 
     def _fail(self, ctx: Context, error: Exception, attempt: int) -> None:
         log.error("failed", job=ctx.job.id, step=ctx.job.step, reason=str(error))
-        self._shop.renders.leave(ctx.job.id)
+        self._shop.limits.leave_all(ctx.job.id)
         part_path(ctx.job).unlink(missing_ok=True)
         move = Move(State.FAILED, ctx.job.step, attempts=attempt, problem=problem_of(error))
         self._end(ctx.lease, move, ended=ctx.now())

@@ -14,17 +14,17 @@ import structlog
 import nemo
 from config.settings import Settings
 from config.skills import Skill
+from jobs.budget import Budget
 from jobs.gates import Gates
 from jobs.lease import Heartbeat, Lease
 from jobs.ledger import Ledger
+from jobs.limits import RateLimit
 from jobs.model import Step
 from jobs.slots import Slots
 from worker.account import tokens
+from worker.context import Limits
 
 log = structlog.get_logger()
-
-RENDER_HOLD_S = 900.0
-"""A render's slot ends by itself after this long without a look at the render."""
 
 RENDERS_CLOUD = 64
 """Renders at once at a service whose limit nobody told us."""
@@ -43,7 +43,7 @@ class Shop:
     client: nemo.NemoClient
     settings: Settings
     skills: Mapping[str, Skill]
-    renders: Slots
+    limits: Limits
     platform: str
     owner: str
     send: Send
@@ -60,7 +60,7 @@ def open_shop(settings: Settings, ledger: Ledger, http: httpx.Client, send: Send
         client=open_client(settings, ledger, http),
         settings=settings,
         skills=settings.all_skills(),
-        renders=Slots(ledger, "render", _renders_at_once(settings), RENDER_HOLD_S),
+        limits=open_limits(settings, ledger),
         platform=platform_of(settings),
         owner=f"{socket.gethostname()}:{os.getpid()}",
         send=send,
@@ -78,7 +78,9 @@ def open_client(settings: Settings, ledger: Ledger, http: httpx.Client) -> nemo.
     )
     skill = settings.chosen_skill()
     attribution = nemo.Attribution(skill.name, skill.version, platform_of(settings))
-    return nemo.NemoClient(endpoint, attribution, tokens(settings, ledger, endpoint, attribution, http), http)
+    rate = RateLimit(ledger.client, settings.max_rate).wait if settings.max_rate else None
+    account = tokens(settings, ledger, endpoint, attribution, http, rate)
+    return nemo.NemoClient(endpoint, attribution, account, http, before_request=rate)
 
 
 def platform_of(settings: Settings) -> str:
@@ -89,8 +91,17 @@ def platform_of(settings: Settings) -> str:
     return nemo.detect_platform(environ, Path(__file__).resolve().parent.parent)
 
 
-def _renders_at_once(settings: Settings) -> int:
-    return (os.cpu_count() or 2) if settings.backend == "local" else RENDERS_CLOUD
+def open_limits(settings: Settings, ledger: Ledger) -> Limits:
+    """What all workers together may do at once, and spend."""
+    renders = settings.max_renders
+    if renders is None:
+        renders = (os.cpu_count() or 2) if settings.backend == "local" else RENDERS_CLOUD
+    return Limits(
+        edits=Slots(ledger, "edit", settings.max_edits, while_running=True),
+        renders=Slots(ledger, "render", renders, while_running=False),
+        transfers=Slots(ledger, "transfer", settings.max_transfers, while_running=True),
+        budget=Budget(ledger),
+    )
 
 
 def _say_lost(lease: Lease) -> None:

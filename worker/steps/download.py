@@ -7,7 +7,7 @@ from nemo import Draft, Render, RenderStatus
 from worker.context import Context
 from worker.errors import OutputBroken
 from worker.outbox import deliver, delivered, ensure_room, part_path, translated
-from worker.outcome import Advance, Done, Outcome
+from worker.outcome import IN_LINE_S, Advance, Again, Done, Outcome
 from worker.output import playable
 
 MAX_BYTES = 4 * 1024 * 1024 * 1024
@@ -25,11 +25,14 @@ def download(ctx: Context) -> Outcome:
     if point.render is None:
         return Advance(Step.RENDER)
     ensure_room(ctx.job)
+    if not ctx.limits.transfers.take(ctx.job.id):
+        return Again(IN_LINE_S, "in line for a transfer")
     part = part_path(ctx.job)
     try:
         _fetch(ctx, point.render, part)
     except OSError as broken:
         raise translated(broken, part) from broken
+    ctx.limits.transfers.leave(ctx.job.id, clean=True)
     ctx.lease.ensure_fresh()
     deliver(part, target, ctx.point.sha256)
     return Done()

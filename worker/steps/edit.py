@@ -14,8 +14,9 @@ from nemo.errors import (
     TokenRefused,
 )
 from worker.context import Context
+from worker.errors import BudgetReached, FileBudget
 from worker.outbox import ensure_room
-from worker.outcome import Advance, Again, Outcome, Unconfirmed
+from worker.outcome import IN_LINE_S, Advance, Again, Outcome, Unconfirmed
 
 log = structlog.get_logger()
 
@@ -60,8 +61,9 @@ def _send(ctx: Context, turn: Turn) -> Outcome:
     digest = draft.digest if draft else ""
     if turn.before is not None and turn.before != digest:
         # An earlier try was refused with an error of the service, and its edit landed all the same.
-        ctx.keep_turn(status=TurnStatus.CLOSED, lost=True)
-        return Advance(Step.VERIFY)
+        return _landed(ctx, turn)
+    if not ctx.limits.edits.take(ctx.job.id):
+        return Again(IN_LINE_S, "in line for an edit")
     ensure_room(ctx.job)
     _afford(ctx)
     ctx.keep(before_draft=draft.raw if draft else None)
@@ -71,12 +73,27 @@ def _send(ctx: Context, turn: Turn) -> Outcome:
         reply = ctx.client.edit(ctx.session_id(), _message(turn), should_stop=ctx.should_stop)
     except NemoError as error:
         if not error.outcome_unknown:
-            ctx.keep_turn(status=TurnStatus.PENDING)
+            _refused(ctx)
             raise
         log.warning("stream lost; nothing is sent again", job=ctx.job.id, cause=str(error))
         ctx.keep_turn(note=str(error))
+        ctx.limits.edits.leave(ctx.job.id)
         return Again(ctx.settings.disconnect_waits_s[0], "reading back a lost edit")
     return _closed(ctx, turn, reply)
+
+
+def _refused(ctx: Context) -> None:
+    """The instruction was not taken; ``before`` stays, it guards against an edit that landed all the same."""
+    ctx.keep_turn(status=TurnStatus.PENDING)
+    ctx.limits.budget.settle(ctx.job.id, paid=False)
+    ctx.limits.edits.leave(ctx.job.id)
+
+
+def _landed(ctx: Context, turn: Turn) -> Outcome:
+    """The timeline shows an edit whose stream told us nothing."""
+    ctx.limits.budget.settle(ctx.job.id, paid=True)
+    ctx.keep_turn(status=TurnStatus.CLOSED, lost=True)
+    return Advance(Step.VERIFY)
 
 
 def _message(turn: Turn) -> str:
@@ -84,23 +101,32 @@ def _message(turn: Turn) -> str:
 
 
 def _afford(ctx: Context) -> None:
-    """Ask for the balance before the first paid call; raises OutOfCredits before anything is sent."""
+    """Look at the balance and the budgets before the paid call; raises before anything is sent."""
+    price, spec = ctx.settings.edit_credits, ctx.job.spec
+    paid = sum(1 + turn.follow_ups for turn in ctx.point.turns[: ctx.point.turn] if turn.action == "edit")
+    if spec.max_credits is not None and (paid + 1 + ctx.turn.follow_ups) * price > spec.max_credits:
+        raise FileBudget(
+            f"{spec.max_credits} credits are allowed for this file; its next edit would exceed them"
+        )
     credits = ctx.client.balance()
     if ctx.point.credits_before is None:
         ctx.keep(credits_before=credits.available)
-    if credits.available < ctx.settings.edit_credits:
-        raise OutOfCredits(f"{credits.available} credits are left; an edit takes {ctx.settings.edit_credits}")
+    if credits.available < price:
+        raise OutOfCredits(f"{credits.available:.0f} credits are left; an edit takes {price}")
+    if not ctx.limits.budget.reserve(ctx.job.id, price):
+        limit = ctx.limits.budget.spending().limit or 0
+        raise BudgetReached(f"another edit would exceed the budget of {limit:.0f} credits")
 
 
 def _closed(ctx: Context, turn: Turn, reply: EditReply) -> Outcome:
     refusal = error_for("run_sse", reply.error.code) if reply.error and reply.error.code else None
     if isinstance(refusal, _REFUSALS):
-        ctx.keep_turn(
-            status=TurnStatus.PENDING
-        )  # refused inside the stream; `before` guards against a late edit
+        _refused(ctx)
         raise refusal
     texts = tuple(text for text in map(translate, reply.texts) if text)
     ctx.keep_turn(status=TurnStatus.CLOSED, texts=(*turn.texts, *texts), note=_said(reply))
+    ctx.limits.budget.settle(ctx.job.id, paid=True)
+    ctx.limits.edits.leave(ctx.job.id, clean=True)
     return Advance(Step.VERIFY)
 
 
@@ -113,12 +139,12 @@ def _read_back(ctx: Context, turn: Turn) -> Outcome:
     waits = ctx.settings.disconnect_waits_s
     draft = ctx.client.state(ctx.session_id()).draft
     if (draft.digest if draft else "") != turn.before:
-        ctx.keep_turn(status=TurnStatus.CLOSED, lost=True)
-        return Advance(Step.VERIFY)
+        return _landed(ctx, turn)
     reads = turn.reads + 1
     ctx.keep_turn(reads=reads)
     if reads < len(waits):
         return Again(waits[reads], "reading back a lost edit")
+    ctx.limits.budget.settle(ctx.job.id, paid=True)  # it may have been charged: count it
     return Unconfirmed(
         f"The instruction was sent, its stream was lost, and {reads} looks at the timeline show no change.",
         "It may still land: 'dropscore retry JOB' looks again and pays nothing; "

@@ -27,7 +27,7 @@ def poll(ctx: Context) -> Outcome:
         ctx.keep(render=known.evolve(submitted=False))
         return Advance(Step.RENDER)
     if found.status is RenderStatus.COMPLETED:
-        ctx.renders.leave(ctx.job.id)
+        ctx.limits.renders.leave(ctx.job.id, clean=True)
         ctx.keep(render=known.evolve(status=found.status, progress=100.0, url=found.url))
         return Advance(Step.DOWNLOAD)
     if found.status is RenderStatus.FAILED:
@@ -37,7 +37,7 @@ def poll(ctx: Context) -> Outcome:
 
 def _failed(ctx: Context, known: RenderRef, found: Render) -> Outcome:
     if known.renewed:
-        ctx.renders.leave(ctx.job.id)
+        ctx.limits.renders.leave(ctx.job.id)
         raise RenderFailed(f"The render failed twice: {found.error or 'the service gave no reason'}")
     ctx.keep(render=RenderRef(render_id=f"render_{uuid4().hex}", renewed=1))
     return Advance(Step.RENDER)
@@ -50,10 +50,9 @@ def _goes_on(ctx: Context, known: RenderRef, found: Render) -> Outcome:
         polls=known.polls + 1, unchanged=unchanged, progress=found.progress, status=found.status
     )
     ctx.keep(render=seen)
-    ctx.renders.take(ctx.job.id)  # the slot lasts as long as somebody looks after the render
     allowed = ctx.settings.max_polls * (PENDING_SHARE if found.status is RenderStatus.PENDING else 1)
     if unchanged >= allowed:
-        ctx.renders.leave(ctx.job.id)
+        ctx.limits.renders.leave(ctx.job.id)
         raise RenderStalled(
             f"The render stands at {found.progress:.0f} % ({found.status}) after {seen.polls} looks."
         )

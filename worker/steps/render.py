@@ -8,10 +8,7 @@ from nemo import Draft
 from nemo.errors import DuplicateRender, RenderNotFound
 from worker.context import Context
 from worker.errors import NothingToRender
-from worker.outcome import Advance, Again, Outcome
-
-IN_LINE_S = 60.0
-"""How long a job in line for a render waits before it asks again by itself."""
+from worker.outcome import IN_LINE_S, Advance, Again, Outcome
 
 
 def render(ctx: Context) -> Outcome:
@@ -19,7 +16,7 @@ def render(ctx: Context) -> Outcome:
 
     Raises NothingToRender, and what `nemo` raises (ExportBlocked closes the gate `plan`; the edit is kept).
     """
-    if not ctx.renders.take(ctx.job.id):
+    if not ctx.limits.renders.take(ctx.job.id):
         return Again(IN_LINE_S, "in line for a render")
     known = ctx.point.render
     if known is None:

@@ -8,7 +8,7 @@ from nemo import route
 from worker.context import Context
 from worker.errors import SourceChanged, SourceGone
 from worker.outbox import ensure_room
-from worker.outcome import Advance, Outcome
+from worker.outcome import IN_LINE_S, Advance, Again, Outcome
 
 
 def upload(ctx: Context) -> Outcome:
@@ -22,7 +22,10 @@ def upload(ctx: Context) -> Outcome:
     ensure_room(ctx.job)
     if not ctx.point.turns:
         ctx.keep(turns=tuple(Turn(instruction=text, action=route(text).value) for text in spec.instructions))
+    if not ctx.limits.transfers.take(ctx.job.id):
+        return Again(IN_LINE_S, "in line for a transfer")
     open_and_fill(ctx)
+    ctx.limits.transfers.leave(ctx.job.id, clean=True)
     return Advance(Step.EDIT)
 
 

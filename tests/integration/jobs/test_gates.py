@@ -1,11 +1,15 @@
 """Gates and slots on a real server."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from jobs.budget import Budget, Spending
 from jobs.gates import Gates, blocking
 from jobs.ledger import Ledger, Move
+from jobs.limits import RateLimit
 from jobs.model import Checkpoint, Gate, Spec, State, Step
 from jobs.slots import Slots
 
@@ -86,22 +90,76 @@ def test_one_prober_at_a_time(ledger: Ledger) -> None:
     assert gates.claim_probe(Gate.RATE, 60) is False
 
 
-def test_slots_hold_the_limit_and_call_the_next(ledger: Ledger, wall: Any) -> None:
-    slots = Slots(ledger, "render", limit=2, hold_s=100)
+def renders(ledger: Ledger, most: int) -> Slots:
+    return Slots(ledger, "render", most, while_running=False)
+
+
+def wait(ledger: Ledger, job_id: str) -> None:
+    until = ledger.now() + 60
+    assert ledger.move(ledger.get(job_id), Move(State.WAITING, Step.UPLOAD, until, until), Checkpoint(), ())
+
+
+def test_slots_hold_the_limit_and_call_the_next(ledger: Ledger) -> None:
+    slots = renders(ledger, 2)
     for job_id in ("a", "b", "c"):
         running(ledger, job_id)
     assert [slots.take(job_id) for job_id in ("a", "b", "c", "a")] == [True, True, False, True]
-    until = ledger.now() + 60
-    job = ledger.get("c")
-    assert ledger.move(job, Move(State.WAITING, Step.UPLOAD, until, until), Checkpoint(), ())
+    wait(ledger, "c")
     slots.leave("a")
     assert ledger.get("c").until == 0
     assert slots.take("c") is True
 
 
-def test_a_slot_of_a_dead_holder_ends_by_itself(ledger: Ledger, wall: Any) -> None:
-    slots = Slots(ledger, "render", limit=1, hold_s=100)
+def test_a_slot_of_a_job_that_ended_is_free_again(ledger: Ledger) -> None:
+    slots = renders(ledger, 1)
+    running(ledger, "gone")
+    running(ledger, "next")
+    assert slots.take("gone") is True
+    assert ledger.move(ledger.get("gone"), Move(State.FAILED, Step.RENDER), Checkpoint(), ())
+    assert slots.take("next") is True
+
+
+def test_a_slot_held_while_running_ends_with_its_lease(ledger: Ledger, wall: Any) -> None:
+    slots = Slots(ledger, "edit", 1, while_running=True)
+    running(ledger, "dead")
+    running(ledger, "next")
     assert slots.take("dead") is True
     assert slots.take("next") is False
-    wall.go(101)
+    ledger.client.delete("dropscore:slots:edit:swept")
+    wall.go(31)
     assert slots.take("next") is True
+
+
+def test_a_429_halves_and_clean_work_raises_again(ledger: Ledger) -> None:
+    slots = renders(ledger, 8)
+    for job_id in "abcdefgh":
+        running(ledger, job_id)
+        assert slots.take(job_id)
+    assert slots.slow_down() == 4
+    assert slots.slow_down() == 4  # the same burst
+    for job_id in "abcdefgh":
+        slots.leave(job_id, clean=True)
+    took = [slots.take(job_id) for job_id in "abcdefgh"]
+    assert took.count(True) == 5  # eight clean uses: four for the first, the rest count towards the next
+
+
+def test_a_budget_counts_what_is_in_flight(ledger: Ledger) -> None:
+    budget = Budget(ledger)
+    budget.begin(120)
+    assert [budget.reserve("a", 50), budget.reserve("a", 50), budget.reserve("b", 50)] == [True, True, True]
+    assert budget.reserve("c", 50) is False
+    budget.settle("a", paid=False)
+    assert budget.reserve("c", 50) is True
+    budget.settle("b", paid=True)
+    budget.settle("c", paid=True)
+    assert budget.spending() == Spending(120, 100, 0)
+    budget.begin(None)
+    assert budget.reserve("d", 1e9) is True
+
+
+def test_the_rate_is_held_over_many_threads(ledger: Ledger) -> None:
+    limits = [RateLimit(ledger.client, 20) for _ in range(3)]
+    began = time.monotonic()
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda n: limits[n % 3].wait(), range(60)))
+    assert time.monotonic() - began > 1.9

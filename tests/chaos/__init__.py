@@ -1,0 +1,1 @@
+"""Real processes, and what is done to them."""
