@@ -1,8 +1,8 @@
 """``python -m tests.chaos.killed_worker``: a worker that ends by SIGKILL at a chosen outside effect.
 
 ``CHAOS_POINT`` is ``<what>:<when>``: what = part of ``METHOD /path``, when = ``before`` (it has not
-left), ``during`` (the answer's first bytes are there) or ``after`` (all of it is there, nobody has noted it).
-``CHAOS_CROWD`` requests have to stand at the point before the process dies, so that one death tries many jobs.
+left), ``during`` (the first bytes of the answer are there) or ``after`` (all of it is there, unnoted).
+``CHAOS_CROWD`` requests have to stand at the point before the process dies, so that one death tries many.
 """
 
 import os

@@ -55,8 +55,6 @@ def test_again_finds_nothing_new_and_still_shows_what_failed(place):
     again = place.run("run", "inbox", "--once")
     assert again.returncode == 1
     assert "Nothing new to do. 1 failed." in again.stdout
-    (place.inbox / "fail-1.mp4").unlink()
-    assert place.run("run", "inbox", "--once").returncode == 0
 
 
 @pytest.mark.parametrize(("word", "code"), [("credits", 4), ("auth", 7)])
@@ -138,7 +136,7 @@ def test_a_second_run_on_the_same_state_folder_says_so(place):
     assert "--state-dir" in second.stderr
 
 
-@pytest.mark.parametrize("word", ["-m worker", "-m studio", "valkey-server"])
+@pytest.mark.parametrize("word", ["-m worker", "valkey-server"])
 def test_a_child_that_is_killed_is_started_again_and_the_work_is_done(place, word):
     place.drop(*(f"clip-{n}.mp4" for n in range(3)))
     process = place.start("run", "inbox", "--once", STANDIN_PACE="0.2", DROPSCORE_LEASE="1")
