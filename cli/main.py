@@ -72,6 +72,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter a flag
     skill: SkillOption = None,
     state_dir: StateOption = None,
     settle: SettleOption = None,
+    max_credits: Annotated[
+        int | None, typer.Option("--max-credits", metavar="N", help="Spend no more than this in this run.")
+    ] = None,
     log_json: LogJsonOption = False,
 ) -> None:
     """Put music under every video in INBOX; keep watching until Ctrl-C.
@@ -87,6 +90,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter a flag
         skill=skill,
         state_dir=state_dir,
         settle_s=settle,
+        max_credits=max_credits,
         log_json=log_json or None,
     )
     raise typer.Exit(perform(Order(inbox, outbox, once, settings)))

@@ -19,9 +19,12 @@ from cli.session import Session, Teller, end_drain
 from cli.supervise import Supervisor
 from cli.view import LiveView
 from config.settings import Settings
+from jobs.budget import Budget
 from jobs.connection import connect, ping
 from jobs.gates import Gates
 from jobs.ledger import Ledger
+from jobs.model import PERSONAL, Gate
+from jobs.orders import resume
 
 PIPE_WIDTH = 160
 
@@ -95,6 +98,7 @@ def _perform(stage: _Stage, ledger: Ledger, redis_url: str) -> int:
     ledger.sync_clock()
     ledger.drain(False)
     since, gates = ledger.now(), Gates(ledger)
+    _begin_anew(gates, Budget(ledger), stage.order.settings)
     with ExitStack() as stack:
         _start_children(stage, redis_url, stack)
         teller = _teller(stage)
@@ -109,6 +113,12 @@ def _perform(stage: _Stage, ledger: Ledger, redis_url: str) -> int:
     summary.tell(ending, stage.folders, stage.console)
     cut_short = stage.interrupts.asked_to_finish and ending.left
     return summary.INTERRUPTED if cut_short else ending.exit_code
+
+
+def _begin_anew(gates: Gates, budget: Budget, settings: Settings) -> None:
+    """Count the budget from here, and try again what gates held up: who runs again has seen to it."""
+    budget.begin(settings.max_credits)
+    resume(gates, sorted(PERSONAL - {Gate.PAUSED}))
 
 
 def _session(stage: _Stage, ledger: Ledger, follower: Follower, teller: Teller) -> Session:

@@ -16,7 +16,7 @@ from jobs.gates import Closed, Gates
 from jobs.ledger import Ledger
 from jobs.model import PERSONAL, Gate, Job, State
 
-OK, SOME_FAILED, GATE_CLOSED, REFUSED, INTERRUPTED = 0, 1, 4, 7, 130
+OK, SOME_FAILED, GATE_CLOSED, REFUSED, BUDGET_REACHED, INTERRUPTED = 0, 1, 4, 7, 8, 130
 ROWS = 40  # of files that went well; what did not is always listed
 _BAD = (State.FAILED, State.UNCONFIRMED)
 
@@ -39,6 +39,8 @@ class Ending:
         gates = {closed.gate for closed, _ in self.parked}
         if Gate.AUTH in gates:
             return REFUSED
+        if gates == {Gate.BUDGET}:
+            return BUDGET_REACHED
         if gates:
             return GATE_CLOSED
         bad = any(job.state in _BAD for job in (*self.ended, *self.standing))

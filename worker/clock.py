@@ -20,6 +20,10 @@ MAX_MESSAGES = 1000
 """So many messages wait in the broker at the most; the rest of a backlog stays in the ledger."""
 
 
+NEVER_PROBED = frozenset({Gate.PAUSED, Gate.BUDGET})
+"""Gates that only a person's word opens."""
+
+
 class Clock:
     """Sends the messages of due jobs; N clocks send one message for a due job."""
 
@@ -82,7 +86,7 @@ class Prober:
         try:
             for closed in self._gates.closed().values():
                 due = closed.probe_at <= self._ledger.now()
-                if closed.gate is not Gate.PAUSED and due and self._gates.claim_probe(closed.gate, 5.0):
+                if closed.gate not in NEVER_PROBED and due and self._gates.claim_probe(closed.gate, 5.0):
                     self._probe(closed)
         except (LedgerUnreachable, NemoError) as error:
             log.warning("a gate could not be looked at", reason=str(error))

@@ -14,5 +14,6 @@ redis.call('HSET', job, 'state', 'running', 'until', now + lease_s, 'owner', ARG
 if tonumber(at[5]) == 0 then redis.call('HSET', job, 'started', now) end
 redis.call('ZREM', p .. 'in:' .. state, id)
 redis.call('ZADD', p .. 'in:running', now, id)
+redis.call('SADD', p .. 'working', id)
 redis.call('ZADD', p .. 'due', now + lease_s, id)
 return redis.call('HGETALL', job)

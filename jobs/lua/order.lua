@@ -13,6 +13,7 @@ redis.call('ZADD', p .. 'in:' .. state, now, id)
 if at[1] == 'parked' and at[2] then redis.call('ZREM', p .. 'parked:' .. at[2], id) end
 if ARGV[6] == '' then
   redis.call('ZREM', p .. 'due', id)
+  redis.call('SREM', p .. 'working', id)
 else
   redis.call('ZADD', p .. 'due', ARGV[6], id)
 end

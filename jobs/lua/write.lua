@@ -11,6 +11,7 @@ if state == '' then return 1 end
 redis.call('HSET', job, 'state', state, 'until', ARGV[6], 'updated', now)
 redis.call('ZREM', p .. 'in:running', id)
 redis.call('ZADD', p .. 'in:' .. state, now, id)
+if ARGV[7] == '' or state == 'parked' then redis.call('SREM', p .. 'working', id) end
 if ARGV[7] == '' then
   redis.call('ZREM', p .. 'due', id)
 else

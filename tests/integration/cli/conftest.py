@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import server
 from cli.folders import Folders
 
 STANDINS = Path(__file__).with_name("standins")
@@ -99,6 +100,7 @@ class Place:
         gone = until(lambda: not self.alive(), 8.0)
         for pid in self.alive():
             os.kill(pid, signal.SIGKILL)
+        server.tidy(self.state)  # what a killed run could not
         assert gone, "processes of this test survived it"
 
 
