@@ -1,0 +1,1 @@
+"""Figures that anyone can repeat; each module is one command, bounded in count and time, on loopback only."""
