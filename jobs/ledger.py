@@ -16,7 +16,7 @@ from jobs.errors import NoSuchJob, NotAllowed
 from jobs.model import Checkpoint, Job, Problem, Spec, State, Step, StepRecord
 
 GRACE_S = 30.0
-"""How long a sent message may take to be claimed before it counts as lost."""
+"""How long a sent message may take to be claimed before it counts as lost; workers take their lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,19 @@ class Ledger:
     # --- taking in --------------------------------------------------------------------------------
 
     def submit(
-        self, job_id: str, spec: Spec, outputs: Iterable[str], note: str = "", problem: Problem | None = None
+        self,
+        job_id: str,
+        spec: Spec,
+        outputs: Iterable[str],
+        note: str = "",
+        problem: Problem | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Submitted:
         """Take a job in, exactly once for its identity.
 
         ``outputs`` are the paths it may deliver to, the best first; the first that no other job has is its.
-        ``note`` marks the source as seen (`seen`). With a ``problem`` the job is ``failed`` from the start.
+        ``note`` marks the source as seen (`seen`). With a ``problem`` the job is ``failed`` from the start;
+        with a ``checkpoint`` it begins with what was reached there.
         """
         state = State.FAILED if problem else State.QUEUED
         fields = {
@@ -91,7 +98,7 @@ class Ledger:
             "step": Step.UPLOAD,
             "started": self.now(),
             "steps": "",
-            "checkpoint": "",
+            "checkpoint": pack(checkpoint) if checkpoint else "",
         }
         if problem:
             fields["problem"] = pack(problem)

@@ -62,7 +62,7 @@ class Clock:
         if now < self._quiet_until:
             return 0
         room = MAX_MESSAGES - self._ledger.messages_waiting(self._queues)
-        due = self._ledger.take_due(room) if room > 0 else []
+        due = self._ledger.take_due(room, self._lease_s) if room > 0 else []
         for item in due:
             self._send(item.job_id, item.step, item.lane)
         return len(due)
