@@ -19,32 +19,32 @@ LIMIT_S = 900
 EVERY_S = 12.0
 
 RULES: list[dict[str, Any]] = [
-    {"endpoint": "session", "kind": "status", "status": 503, "probability": 0.1},
-    {"endpoint": "session", "kind": "reset", "probability": 0.05},
-    {"endpoint": "upload", "kind": "reset", "probability": 0.1},
-    {"endpoint": "upload", "kind": "status", "status": 500, "probability": 0.1},
-    {"endpoint": "upload", "kind": "code", "code": 1002, "probability": 0.03},
-    {"endpoint": "balance", "kind": "status", "status": 502, "probability": 0.1},
-    {"endpoint": "state", "kind": "reset", "probability": 0.08},
-    {"endpoint": "state", "kind": "status", "status": 503, "probability": 0.08},
-    {"endpoint": "run_sse", "kind": "429", "retry_after": 1, "probability": 0.02},
-    {"endpoint": "run_sse", "kind": "cut", "landed": True, "probability": 0.1},
+    {"endpoint": "session", "kind": "status", "status": 503, "probability": 0.24},
+    {"endpoint": "session", "kind": "reset", "probability": 0.12},
+    {"endpoint": "upload", "kind": "reset", "probability": 0.24},
+    {"endpoint": "upload", "kind": "status", "status": 500, "probability": 0.24},
+    {"endpoint": "upload", "kind": "code", "code": 1002, "probability": 0.07},
+    {"endpoint": "balance", "kind": "status", "status": 502, "probability": 0.24},
+    {"endpoint": "state", "kind": "reset", "probability": 0.19},
+    {"endpoint": "state", "kind": "status", "status": 503, "probability": 0.19},
+    {"endpoint": "run_sse", "kind": "429", "retry_after": 1, "probability": 0.05},
+    {"endpoint": "run_sse", "kind": "cut", "landed": True, "probability": 0.24},
     {"endpoint": "run_sse", "kind": "cut", "landed": False, "probability": 0.02},
-    {"endpoint": "run_sse", "kind": "status", "status": 503, "probability": 0.1},
-    {"endpoint": "run_sse", "kind": "status", "status": 500, "landed": True, "probability": 0.03},
-    {"endpoint": "run_sse", "kind": "reset", "landed": True, "probability": 0.03},
-    {"endpoint": "run_sse", "kind": "silent", "probability": 0.2},
-    {"endpoint": "run_sse", "kind": "question", "probability": 0.03},
-    {"endpoint": "run_sse", "kind": "trailing_noise", "probability": 0.05},
-    {"endpoint": "render", "kind": "timeout", "landed": True, "hold_s": 0.5, "probability": 0.05},
-    {"endpoint": "render", "kind": "status", "status": 502, "landed": True, "probability": 0.08},
-    {"endpoint": "render", "kind": "failed_render", "probability": 0.05},
-    {"endpoint": "status", "kind": "reset", "probability": 0.08},
-    {"endpoint": "status", "kind": "status", "status": 500, "probability": 0.08},
-    {"endpoint": "cdn", "kind": "short", "probability": 0.1},
-    {"endpoint": "cdn", "kind": "dead_url", "probability": 0.1},
-    {"endpoint": "cdn", "kind": "html", "probability": 0.05},
-    {"endpoint": "download", "kind": "short", "probability": 0.1},
+    {"endpoint": "run_sse", "kind": "status", "status": 503, "probability": 0.24},
+    {"endpoint": "run_sse", "kind": "status", "status": 500, "landed": True, "probability": 0.07},
+    {"endpoint": "run_sse", "kind": "reset", "landed": True, "probability": 0.07},
+    {"endpoint": "run_sse", "kind": "silent", "probability": 0.3},
+    {"endpoint": "run_sse", "kind": "question", "probability": 0.07},
+    {"endpoint": "run_sse", "kind": "trailing_noise", "probability": 0.12},
+    {"endpoint": "render", "kind": "timeout", "landed": True, "hold_s": 0.5, "probability": 0.12},
+    {"endpoint": "render", "kind": "status", "status": 502, "landed": True, "probability": 0.19},
+    {"endpoint": "render", "kind": "failed_render", "probability": 0.12},
+    {"endpoint": "status", "kind": "reset", "probability": 0.19},
+    {"endpoint": "status", "kind": "status", "status": 500, "probability": 0.19},
+    {"endpoint": "cdn", "kind": "short", "probability": 0.24},
+    {"endpoint": "cdn", "kind": "dead_url", "probability": 0.24},
+    {"endpoint": "cdn", "kind": "html", "probability": 0.12},
+    {"endpoint": "download", "kind": "short", "probability": 0.24},
 ]
 
 
@@ -67,6 +67,10 @@ def disturb(stage: Stage, rng: random.Random) -> str:
 _THAW = "import os, signal, sys, time; time.sleep(8); os.kill(int(sys.argv[1]), signal.SIGCONT)"
 
 
+def _ended(stage: Stage) -> bool:
+    return stage.quiet() and not stage.counts().get("parked")
+
+
 def main() -> int:
     rng = random.Random(SEED)
     settings = {
@@ -83,7 +87,7 @@ def main() -> int:
         stage.worker()
         stage.worker()
         next_s = EVERY_S
-        while not stage.quiet() and time.monotonic() - began < LIMIT_S:
+        while not _ended(stage) and time.monotonic() - began < LIMIT_S:
             if time.monotonic() - began > next_s:
                 done_to[disturb(stage, rng)] += 1
                 next_s += EVERY_S

@@ -27,8 +27,8 @@ class Seen:
 def seen(stage: Stage, ids: list[str], went_on_s: float) -> Seen:
     """Wait for the end, and look."""
     stage.wait(stage.quiet, 240)
-    logs = "".join(path.read_text(errors="replace") for path in sorted(stage.folder.glob("worker*.log")))
-    return Seen(stage.jobs(ids), len(stage.charges()), stage.requests("run_sse"), went_on_s, logs)
+    charges, sent = len(stage.charges()), stage.requests("run_sse")
+    return Seen(stage.jobs(ids), charges, sent, went_on_s, stage.logs())
 
 
 def editing(stage: Stage, ids: list[str], count: int) -> bool:
@@ -48,6 +48,7 @@ def frozen_worker(stage: Stage, clip: Path, lease_s: float, count: int = 2) -> S
     stage.worker()
     time.sleep(lease_s * 3)
     os.kill(first.pid, signal.SIGCONT)
+    stage.wait(lambda: "stale write refused" in stage.logs() or "lease lost" in stage.logs(), 40)
     took = stage.wait(lambda: all(job.epoch > epochs[job.id] for job in stage.jobs(ids)), 60)
     return seen(stage, ids, took)
 

@@ -136,6 +136,10 @@ class Stage:
     def done(self, ids: list[str]) -> int:
         return sum(job.state is State.DONE for job in self.jobs(ids))
 
+    def logs(self) -> str:
+        """What all workers have logged."""
+        return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("worker*.log")))
+
     def charges(self) -> list[dict[str, Any]]:
         return list(self.http.get("/_studio/ledger").json()["charges"])
 

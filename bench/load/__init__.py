@@ -1,0 +1,1 @@
+"""Many files at once against the simulated service: the figures of ``docs/performance.md``."""
