@@ -4,10 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: help setup run test lint test-unit bench lock clean
+.PHONY: help setup run test lint test-unit lock clean bench-kills bench-chaos bench-outages bench-gates bench-load
 
 help:            ## Show these lines
-	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 setup: $(STAMP)  ## Make .venv with the pinned dependencies and the dropscore command
 
@@ -36,6 +36,22 @@ lint: setup      ## ruff, mypy and the import contracts alone
 
 test-unit: setup ## The tests that need no server and no process
 	@$(BIN)/python -m pytest tests/unit
+
+bench-kills: setup  ## kill -9 around each outside effect, 300 times (6 min)
+	@$(BIN)/python -m bench.reliability.kills
+
+bench-chaos: setup  ## 300 files, 1,000 random faults, workers killed and frozen (5 min)
+	@$(BIN)/python -m bench.reliability.chaos
+
+bench-outages: setup ## a frozen worker, Redis away and restarted, a polite stop (8 min)
+	@$(BIN)/python -m bench.reliability.outages
+
+bench-gates: setup  ## no credits, a free plan, a full disk (1 min)
+	@$(BIN)/python -m bench.reliability.gates
+
+bench-load: setup   ## 1,000 files in flight, and the cost of bookkeeping (3 min)
+	@$(BIN)/python -m bench.load.inflight
+	@$(BIN)/python -m bench.load.bookkeeping
 
 lock: setup      ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

@@ -17,7 +17,8 @@ def main() -> int:
         took = stage.wait(lambda: stage.ledger.counts()["done"] == files + 10, 300, 0.2)
         print(f"{files} files in {took:.1f} s: {files / took:.1f} a second; {stage.counts()}")
         print(
-            f"Redis: {(commands(stage) - before) / files:.0f} commands a file; worker {rss_mb(worker.pid):.0f} MB"
+            f"Redis: {(commands(stage) - before) / files:.0f} commands a file; "
+            f"worker {rss_mb(worker.pid):.0f} MB"
         )
         return 0
 

@@ -17,7 +17,8 @@ def main() -> int:
         ids = stage.submit(source, files)
         took = stage.wait(lambda: stage.ledger.counts()["done"] == files or stage.quiet(), 300, 0.5)
         print(
-            f"{files} files: {stage.counts()} in {took:.1f} s; the longest single file takes {LONGEST_S:.0f} s and polls"
+            f"{files} files: {stage.counts()} in {took:.1f} s; "
+            f"the longest single file takes {LONGEST_S:.0f} s and its polls"
         )
         print(f"worker: at most {rss_mb(worker.pid):.0f} MB; charges {len(stage.charges())}")
         return int(stage.done(ids) != files)
