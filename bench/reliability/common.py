@@ -1,19 +1,19 @@
 """What the reliability benches share: a clip, a place, and how outcomes are judged."""
 
 import statistics
-import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import imageio_ffmpeg
-
 from jobs.model import Job, State
+from tests.chaos.media import small_clip as clip
 from tests.chaos.stage import Stage
 from worker.errors import OutputBroken
 from worker.output import playable
+
+__all__ = ["FAST", "broken_outputs", "clip", "double_charges", "place", "spread", "states"]
 
 FAST = {"DROPSCORE_POLL_INTERVAL": 0.3, "DROPSCORE_MAX_RENDERS": 4}
 
@@ -23,16 +23,6 @@ def place() -> Iterator[Path]:
     """A folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="dropscore-bench-") as folder:
         yield Path(folder)
-
-
-def clip(folder: Path) -> Path:
-    """One second of picture and sound."""
-    path = folder / "clip.mp4"
-    lines = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10:duration=1"]
-    lines += ["-f", "lavfi", "-i", "sine=frequency=440:duration=1", "-pix_fmt", "yuv420p", "-shortest"]
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *lines, str(path)]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-    return path
 
 
 def states(jobs: list[Job]) -> str:
