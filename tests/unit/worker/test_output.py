@@ -59,7 +59,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
         playable(path, None)
 
 
-def test_a_duration_that_is_not_the_timelines_is_refused(video: Path) -> None:
+def test_a_duration_that_cannot_be_the_timelines_is_refused(video: Path) -> None:
     with pytest.raises(OutputBroken, match="the timeline 60"):
         playable(video, 60.0)
 
