@@ -12,7 +12,7 @@ MISSING_S = 1.0
 
 
 PLAUSIBLE = 10
-"""How many times longer or shorter than the timeline an output may be: drafts of other services say little."""
+"""So many times longer or shorter than the timeline an output may be: foreign drafts say little."""
 
 
 def playable(path: Path, expected_s: float | None) -> float:
