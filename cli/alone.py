@@ -19,11 +19,17 @@ def worker(settings: Settings) -> NoReturn:
     _become(children.python("worker"), told)
 
 
-def producer(settings: Settings, inbox: Path, outbox: Path | None, once: bool) -> NoReturn:
-    """Become the producer of one inbox; raises Unusable."""
-    folders = prepare(inbox, outbox, settings.state_dir)
-    told = children.environment(settings, folders.state, running_url(settings))
-    _become(children.producer(told, folders, once).argv, told)
+def producer(settings: Settings, inbox: Path | None, outbox: Path | None, once: bool) -> NoReturn:
+    """Become the producer of one inbox, or of the roots of the settings; raises Unusable."""
+    if inbox is None and not settings.roots:
+        raise Unusable("no folder to watch: name one, or list them as [[roots]] in dropscore.toml")
+    folders = prepare(inbox, outbox, settings.state_dir) if inbox else None
+    state = folders.state if folders else prepare_state(settings.state_dir)
+    told = children.environment(settings, state, running_url(settings))
+    if folders:
+        _become(children.producer(told, folders, once).argv, told)
+    target = ["--outbox", str(outbox)] if outbox else []
+    _become(children.python("producer", *target, *(["--once"] if once else [])), told)
 
 
 def studio(arguments: list[str]) -> NoReturn:

@@ -54,11 +54,15 @@ def producer(told: Mapping[str, str], folders: Folders, once: bool) -> Child:
     return Child(PRODUCER, argv, told, ends=once)
 
 
-def studio(state: Path, listening: socket.socket) -> Child:
-    """The local studio on a socket that is ours, so that it keeps its address when it is started again."""
+def studio(state: Path, listening: socket.socket, music: Path | None) -> Child:
+    """The local studio on a socket that is ours, so that it keeps its address when it is started again.
+
+    `music` is a folder of the user's own songs.
+    """
     fd = listening.fileno()
+    songs = ["--music", str(music)] if music else []
     argv = python(
-        "studio", "--fd", str(fd), "--root", str(state / "studio"), "--credits", str(STUDIO_CREDITS)
+        "studio", "--fd", str(fd), "--root", str(state / "studio"), "--credits", str(STUDIO_CREDITS), *songs
     )
     return Child(STUDIO, argv, _without_settings(), pass_fds=(fd,))
 

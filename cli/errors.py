@@ -2,6 +2,8 @@
 
 CliError
 ├── Unusable          what was asked for cannot be done as it was asked             exit 2
+├── AccountRefused    the service refuses the account                               exit 7
+├── ServiceAway       the service gives no usable answer                            exit 1
 ├── AlreadyRunning    another run holds the state folder                            exit 2
 └── ChildFailed       a part of the program does not start, or keeps ending         exit 1
 """
@@ -23,6 +25,16 @@ class AlreadyRunning(CliError):
     """Another run works in the same state folder."""
 
     exit_code = 2
+
+
+class AccountRefused(CliError):
+    """The account is refused by the service; the message says what to do."""
+
+    exit_code = 7
+
+
+class ServiceAway(CliError):
+    """The service does not answer, or not as it should."""
 
 
 class ChildFailed(CliError):

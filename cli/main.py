@@ -15,14 +15,21 @@ import typer
 from typer.exceptions import TyperException
 
 from cli import orders
+from cli.credits import credits
+from cli.doctor import doctor
 from cli.errors import CliError
 from cli.options import (
+    BackendOption,
+    ConvertOption,
     InboxArgument,
+    InboxesArgument,
     InstructionOption,
     JsonOption,
     LogJsonOption,
     OutboxOption,
+    SessionOption,
     SettleOption,
+    ShrinkOption,
     SkillOption,
     StateOption,
     console,
@@ -31,6 +38,7 @@ from cli.options import (
     print_model,
     settings_of,
 )
+from cli.submit import submit
 from config.errors import ConfigError
 from jobs.errors import LedgerError
 from jobs.model import ENDED, State
@@ -64,17 +72,17 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter a flag
     inbox: InboxArgument,
     outbox: OutboxOption = None,
     once: Annotated[bool, typer.Option("--once", help="End when every file has ended.")] = False,
-    backend: Annotated[
-        str | None,
-        typer.Option("--backend", metavar="local|cloud", help="This machine, or NemoVideo [default: local]."),
-    ] = None,
+    backend: BackendOption = None,
     instruction: InstructionOption = None,
     skill: SkillOption = None,
+    session: SessionOption = None,
     state_dir: StateOption = None,
     settle: SettleOption = None,
     max_credits: Annotated[
         int | None, typer.Option("--max-credits", metavar="N", help="Spend no more than this in this run.")
     ] = None,
+    shrink: ShrinkOption = False,
+    convert: ConvertOption = False,
     log_json: LogJsonOption = False,
 ) -> None:
     """Put music under every video in INBOX; keep watching until Ctrl-C.
@@ -88,9 +96,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter a flag
         chosen_backend=backend,
         instruction=joined(instruction),
         skill=skill,
+        session=session,
         state_dir=state_dir,
         settle_s=settle,
         max_credits=max_credits,
+        shrink=shrink or None,
+        convert=convert or None,
         log_json=log_json or None,
     )
     raise typer.Exit(perform(Order(inbox, outbox, once, settings)))
@@ -115,6 +126,7 @@ def samples(
 @app.command()
 def status(
     job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="A job's id, or a file.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again each second, until Ctrl-C.")] = False,
     state_dir: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -123,6 +135,10 @@ def status(
     from cli.reach import reached
     from jobs import result
 
+    if watch:
+        from cli import live
+
+        return live.watch(settings_of(state_dir=state_dir), job, console())
     with reached(settings_of(state_dir=state_dir)) as ledger:
         if job is None:
             seen = views.overview(ledger)
@@ -153,6 +169,36 @@ def results(
 
 
 @app.command()
+def report(
+    outbox: Annotated[
+        Path, typer.Option("--outbox", metavar="DIR", help="The folder that holds the results.")
+    ] = Path("outbox"),
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The page to write.")] = Path(
+        "report.html"
+    ),
+    state: Annotated[list[State] | None, typer.Option("--state", help="Only these; again for more.")] = None,
+    pictures: Annotated[
+        int, typer.Option("--pictures", min=0, metavar="N", help="Draw pictures of the first N files.")
+    ] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Make one page of all results, with results.csv and results.jsonl beside it.
+
+    It reads the results in the outbox alone: no server need run.
+    """
+    from cli import report as reports
+    from cli.phrases import plural, shown
+
+    written = reports.write(reports.Order(outbox, out, tuple(state or ()), pictures))
+    if as_json:
+        print_model(written)
+    else:
+        typer.echo(
+            f"{plural(written.files, 'file')} in {shown(written.report)}, results.csv and results.jsonl"
+        )
+
+
+@app.command()
 def skills(as_json: JsonOption = False) -> None:
     """List the skills there are."""
     from cli.skills import print_skills
@@ -177,17 +223,22 @@ def worker(state_dir: StateOption = None, log_json: LogJsonOption = False) -> No
 
 
 @app.command()
-def watch(
-    inbox: InboxArgument,
+def watch(  # noqa: PLR0913, PLR0917 - one parameter a flag
+    inbox: InboxesArgument = None,
     outbox: OutboxOption = None,
     once: Annotated[bool, typer.Option("--once", help="End when everything found is submitted.")] = False,
     skill: SkillOption = None,
     instruction: InstructionOption = None,
     state_dir: StateOption = None,
     settle: SettleOption = None,
+    shrink: ShrinkOption = False,
+    convert: ConvertOption = False,
     log_json: LogJsonOption = False,
 ) -> None:
-    """Watch INBOX alone and submit what is dropped there, for workers."""
+    """Watch INBOX alone and submit what is dropped there, for workers.
+
+    Without INBOX the folders of [[roots]] in dropscore.toml are watched.
+    """
     from cli import alone
 
     settings = settings_of(
@@ -195,6 +246,8 @@ def watch(
         skill=skill,
         state_dir=state_dir,
         settle_s=settle,
+        shrink=shrink or None,
+        convert=convert or None,
         log_json=log_json or None,
     )
     alone.producer(settings, inbox, outbox, once)
@@ -210,7 +263,9 @@ def studio(
     alone.studio(arguments or [])
 
 
-for order in (orders.retry, orders.cancel, orders.pause, orders.resume, orders.drain):
+for part in (submit, credits, doctor):
+    app.command()(part)
+for order in (orders.retry, orders.tweak, orders.cancel, orders.pause, orders.resume, orders.drain):
     app.command()(order)
 
 

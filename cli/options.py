@@ -16,11 +16,28 @@ if TYPE_CHECKING:
     from config.settings import Settings
 
 InboxArgument = Annotated[Path, typer.Argument(metavar="INBOX", help="The folder that holds your videos.")]
+InboxesArgument = Annotated[
+    Path | None, typer.Argument(metavar="[INBOX]", help="The folder that holds your videos.")
+]
 StateOption = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the ledger and the logs are kept.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 SkillOption = Annotated[str | None, typer.Option("--skill", metavar="NAME", help="See `dropscore skills`.")]
+SessionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--session", metavar="file|folder", help="One session a file, or one for a folder [default: file]."
+    ),
+]
+BackendOption = Annotated[
+    str | None,
+    typer.Option("--backend", metavar="local|cloud", help="This machine, or NemoVideo [default: local]."),
+]
+ShrinkOption = Annotated[bool, typer.Option("--shrink", help="Compress what is larger than 500 MB.")]
+ConvertOption = Annotated[
+    bool, typer.Option("--convert", help="Convert what the service does not take, such as .wmv.")
+]
 LogJsonOption = Annotated[bool, typer.Option("--log-json", help="Write all logs to standard error as JSON.")]
 SettleOption = Annotated[
     float | None,
@@ -30,6 +47,7 @@ OutboxOption = Annotated[
     Path | None,
     typer.Option("--outbox", metavar="DIR", help="Where results go [default: outbox beside the inbox]."),
 ]
+FlatOutboxOption = Annotated[Path, typer.Option("--outbox", metavar="DIR", help="Where results go.")]
 InstructionOption = Annotated[
     list[str] | None,
     typer.Option("-i", "--instruction", metavar="TEXT", help="What to do; give it again for a next one."),

@@ -1,4 +1,4 @@
-"""The commands that carry a person's word to the ledger: retry, cancel, pause, resume, drain.
+"""The commands that carry a person's word to the ledger: retry, tweak, cancel, pause, resume, drain.
 
 They work while a run works, and between runs: what they change, the next run finds.
 """
@@ -48,6 +48,30 @@ def retry(
             typer.echo(f"{_name(ledger, job_id)}: goes on at {step}")
     if not wanted:
         typer.echo("nothing to retry")
+
+
+def tweak(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The id of a job that is done, or its file.")],
+    instruction: Annotated[str, typer.Argument(metavar="TEXT", help="What to change, such as 'softer'.")],
+    state_dir: StateOption = None,
+) -> None:
+    """Change what is done, by one more instruction; the first output is kept.
+
+    dropscore tweak clip.mp4 "make the music softer"     delivers clip.v2.mp4
+    """
+    from cli.phrases import shown
+    from cli.reach import reached
+    from cli.status import find
+    from jobs import orders
+
+    if not instruction.strip():
+        raise Unusable("say what to change, such as: dropscore tweak clip.mp4 'make the music softer'")
+    with reached(settings_of(state_dir=state_dir)) as ledger:
+        said = orders.tweak(ledger, find(ledger, job).id, instruction.strip())
+        output = shown(ledger.get(said.job_id).spec.output)
+    typer.echo(
+        f"{output}: goes on at upload" if said.new else f"{output}: was asked for already, {said.state}"
+    )
 
 
 def cancel(jobs: JobsNeeded, state_dir: StateOption = None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cli import server
 from cli.errors import Unusable
-from cli.folders import held
+from cli.folders import held, prepare_state
 from cli.phrases import shown
 from cli.supervise import Supervisor
 from config.settings import Settings
@@ -16,8 +16,8 @@ from jobs.ledger import Ledger
 
 
 @contextmanager
-def reached(settings: Settings) -> Iterator[Ledger]:
-    """The ledger these settings name, its clock read.
+def reached(settings: Settings, *, new: bool = False) -> Iterator[Ledger]:
+    """The ledger these settings name, its clock read; with ``new`` it is made where there is none.
 
     Raises:
         Unusable: nothing was ever run with this state folder.
@@ -30,8 +30,8 @@ def reached(settings: Settings) -> Iterator[Ledger]:
     elif server.answers(state):
         with _ledger(server.url(state)) as ledger:
             yield ledger
-    elif server.has_ledger(state):
-        with _started(state), _ledger(server.url(state)) as ledger:
+    elif new or server.has_ledger(state):
+        with _started(prepare_state(state)), _ledger(server.url(state)) as ledger:
             yield ledger
     else:
         raise Unusable(

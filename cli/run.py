@@ -138,7 +138,7 @@ def _start_children(stage: _Stage, redis_url: str, stack: ExitStack) -> None:
     state, studio_url = stage.folders.state, None
     if stage.order.settings.backend == "local":
         listening = stack.enter_context(children.studio_socket(state))
-        stage.supervisor.start(children.studio(state, listening))
+        stage.supervisor.start(children.studio(state, listening, stage.order.settings.music))
         studio_url = children.address(listening)
     told = children.environment(stage.order.settings, state, redis_url, studio_url)
     stage.supervisor.start(children.worker(told))

@@ -4,11 +4,12 @@ The JSON is stable: `Overview` for ``status``, a result (`jobs.result.Result`) f
 of results for ``results``.
 """
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -79,34 +80,47 @@ def latest(ledger: Ledger, states: tuple[State, ...], limit: int) -> list[Job]:
 
 def print_overview(seen: Overview, console: Console) -> None:
     """Print the totals and the gates."""
+    _print(overview_lines(seen), console)
+
+
+def overview_lines(seen: Overview) -> Iterator[RenderableType]:
+    """The totals and the gates, a line each."""
     parts = [
         Text(f"{seen.states[state]:,} {state}", phrases.STYLES.get(state, ""))
         for state in State
         if seen.states[state]
     ]
-    console.print(Text("  ·  ", "dim").join(parts) if parts else Text("No files yet."))
+    yield Text("  ·  ", "dim").join(parts) if parts else Text("No files yet.")
     for row in seen.gates:
         again = f"; looked at again at {clock(row.looked_at_again)}" if row.looked_at_again else ""
         held = f"{phrases.plural(row.parked, 'file')} waiting{again}"
-        console.print()
-        console.print(Text(f"The {row.gate} gate is closed since {clock(row.since)}", "yellow"))
-        console.print(Text(f"  {phrases.sentences(row.message, row.advice)}"), soft_wrap=True)
-        console.print(Text(f"  {held}", "dim"))
+        yield Text()
+        yield Text(f"The {row.gate} gate is closed since {clock(row.since)}", "yellow")
+        yield Text(f"  {phrases.sentences(row.message, row.advice)}")
+        yield Text(f"  {held}", "dim")
 
 
 def print_job(job: Job, console: Console) -> None:
     """Print every step of a job with its times and attempts, and what was said."""
+    _print(job_lines(job), console)
+
+
+def job_lines(job: Job) -> Iterator[RenderableType]:
+    """A job, its steps and what was said."""
     seen = result.of(job)
-    console.print(
-        Text(f"{phrases.MARKS[job.state]} {phrases.shown(job.spec.source)}", "bold"), soft_wrap=True
-    )
+    yield Text(f"{phrases.MARKS[job.state]} {phrases.shown(job.spec.source)}", "bold")
     for key, text in _facts(job, seen):
-        console.print(Text(f"  {key:<13}", "dim") + Text(phrases.printable(text)), soft_wrap=True)
+        yield Text(f"  {key:<13}", "dim") + Text(phrases.printable(text))
     if job.steps:
-        console.print()
-        console.print(_steps(job))
+        yield Text()
+        yield _steps(job)
     for text in (*seen.texts, *seen.changes):
-        console.print(Text(f"  “{phrases.printable(text)}”"), soft_wrap=True)
+        yield Text(f"  “{phrases.printable(text)}”")
+
+
+def _print(lines: Iterable[RenderableType], console: Console) -> None:
+    for line in lines:
+        console.print(line, soft_wrap=isinstance(line, Text))
 
 
 def _facts(job: Job, seen: result.Result) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 Each field is named in the environment as its alias (``NEMO_TOKEN``, ``DROPSCORE_LEASE``), and in
 ``dropscore.toml`` in lower case without the ``DROPSCORE_`` (``lease = 30``). Times are seconds.
+A secret may come from a file too: ``NEMO_TOKEN_FILE=/run/secrets/token``.
 """
 
 import json
@@ -13,7 +14,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    DirectoryPath,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -23,10 +32,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from config import roots as watched
 from config.errors import ConfigError
+from config.roots import Root, SessionPer, Watch
 from config.skills import Skill, pick, with_own
 
 FILE_NAME = "dropscore.toml"
+SECRETS = ("NEMO_TOKEN", "DROPSCORE_REDIS_URL", "DROPSCORE_FLOWER_AUTH")
 Backend = Literal["local", "cloud"]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -43,6 +55,7 @@ def _http_url(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -63,6 +76,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(None, alias="DROPSCORE_REDIS_URL")
     chosen_backend: Backend | None = Field(None, alias="DROPSCORE_BACKEND")
     skill: str = Field("add-music", alias="DROPSCORE_SKILL")
+    session: SessionPer = Field("file", alias="DROPSCORE_SESSION")
     instruction: str | None = Field(None, alias="DROPSCORE_INSTRUCTION", min_length=1)
     language: str | None = Field(None, alias="DROPSCORE_LANGUAGE", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$")
     chosen_poll_interval_s: PositiveSeconds | None = Field(None, alias="DROPSCORE_POLL_INTERVAL")
@@ -73,6 +87,14 @@ class Settings(BaseSettings):
     )
     settle_s: Seconds = Field(2, alias="DROPSCORE_SETTLE")
     rescan_s: PositiveSeconds = Field(30, alias="DROPSCORE_RESCAN")
+    sidecar_wait_s: Seconds = Field(0, alias="DROPSCORE_SIDECAR_WAIT")
+    watch: Watch = Field("auto", alias="DROPSCORE_WATCH")
+    ignore: Words = Field((), alias="DROPSCORE_IGNORE")
+    shrink: bool = Field(False, alias="DROPSCORE_SHRINK")
+    convert: bool = Field(False, alias="DROPSCORE_CONVERT")
+    roots: Annotated[tuple[Root, ...], NoDecode, BeforeValidator(watched.said)] = Field(
+        (), alias="DROPSCORE_ROOTS"
+    )
     lease_s: Annotated[float, Field(ge=0.5)] = Field(30, alias="DROPSCORE_LEASE")
     gate_probe_s: PositiveSeconds = Field(60, alias="DROPSCORE_GATE_PROBE")
     concurrency: int = Field(500, alias="DROPSCORE_CONCURRENCY", ge=1, le=10_000)
@@ -83,6 +105,8 @@ class Settings(BaseSettings):
     max_renders: int | None = Field(None, alias="DROPSCORE_MAX_RENDERS", ge=1)
     max_transfers: int = Field(32, alias="DROPSCORE_MAX_TRANSFERS", ge=1)
     edit_credits: int = Field(50, alias="DROPSCORE_EDIT_CREDITS", ge=0)
+    flower_auth: SecretStr | None = Field(None, alias="DROPSCORE_FLOWER_AUTH")
+    music: DirectoryPath | None = Field(None, alias="DROPSCORE_MUSIC")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="DROPSCORE_LOG_LEVEL")
     log_json: bool = Field(False, alias="DROPSCORE_LOG_JSON")
     skills: dict[str, dict[str, Any]] = Field(default_factory=dict, alias="DROPSCORE_SKILLS")
@@ -160,8 +184,10 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] |
         ConfigError: one line that names the setting and what is wrong with it.
     """
     said = (flags or {}).items()
-    given: dict[str, Any] = {_alias(name): value for name, value in said if value is not None}
-    _refuse_unknown(os.environ if environ is None else environ)
+    there = os.environ if environ is None else environ
+    _refuse_unknown(there)
+    given: dict[str, Any] = _from_files(there)
+    given |= {_alias(name): value for name, value in said if value is not None}
     try:
         settings = Settings(**given)
     except ValidationError as broken:
@@ -175,8 +201,30 @@ def _alias(name: str) -> str:
     return alias if alias else name
 
 
+def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """The secrets for which ``NAME_FILE`` names a file; the variable goes first, and an empty file is none.
+
+    A token of the service is not even read where the local studio was chosen: it has no business there.
+    """
+    found = {}
+    for name in SECRETS:
+        path = environ.get(f"{name}_FILE")
+        unwanted = name == "NEMO_TOKEN" and environ.get("DROPSCORE_BACKEND") == "local"
+        if not path or environ.get(name) or unwanted:
+            continue
+        try:
+            text = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as broken:
+            raise ConfigError(
+                f"{name}_FILE: {path} cannot be read; it should hold the secret alone"
+            ) from broken
+        if text:
+            found[name] = text
+    return found
+
+
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    known = set(environment_names())
+    known = {*environment_names(), *(f"{name}_FILE" for name in SECRETS)}
     for name in sorted(environ):
         if name.startswith("DROPSCORE_") and name not in known:
             raise ConfigError(f"{name} is no setting of Dropscore; see the README for those there are")
@@ -185,10 +233,11 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
 def _first_line(broken: ValidationError) -> str:
     first = broken.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "settings"
-    secret = name in {"NEMO_TOKEN", "DROPSCORE_REDIS_URL"}
+    secret = name in SECRETS
     value = "" if secret or first["type"] == "missing" else f" {first['input']!r}"
     reason = first["msg"].removeprefix("Value error, ")
-    return f"{name}:{value} is not usable: {reason[:1].lower()}{reason[1:]}"
+    place = "".join(f"[{part}]" for part in first["loc"][1:])
+    return f"{name}{place}:{value} is not usable: {reason[:1].lower()}{reason[1:]}"
 
 
 def to_environment(settings: Settings) -> dict[str, str]:
@@ -200,8 +249,8 @@ def to_environment(settings: Settings) -> dict[str, str]:
 def _as_text(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and not any(isinstance(part, dict) for part in value):
         return ",".join(str(part) for part in value)
-    if isinstance(value, dict):
-        return json.dumps(value)
+    if isinstance(value, (dict, tuple)):
+        return json.dumps(value, default=str)
     return str(value)

@@ -13,6 +13,7 @@ class Spending:
     limit: float | None
     spent: float
     aside: float
+    edits: int = 0  # how many were begun so far
 
 
 class Budget:
@@ -46,5 +47,8 @@ class Budget:
     def spending(self) -> Spending:
         """What was spent and is set aside."""
         with reaching():
-            limit, spent, aside = self._ledger.client.hmget(self._key, "limit", "spent", "aside")
-        return Spending(float(limit) if limit else None, float(spent or 0), float(aside or 0))
+            row = self._ledger.client.hmget(self._key, "limit", "spent", "aside", "edits")
+        limit, spent, aside, edits = row
+        return Spending(
+            float(limit) if limit else None, float(spent or 0), float(aside or 0), int(edits or 0)
+        )

@@ -28,6 +28,9 @@ SCRIPTS = (
     "halve",
     "reserve",
     "settle",
+    "turn",
+    "release",
+    "follow",
 )
 
 # A dropped connection is tried again for about five seconds; what must wait longer says so (`jobs.lease`).

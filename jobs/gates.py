@@ -1,6 +1,8 @@
 """Gates: reasons for which no call of a kind makes sense now (design, "Gates and limits")."""
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
@@ -22,6 +24,10 @@ BLOCKS = MappingProxyType(
 """The steps that make no sense while a gate is closed."""
 
 
+FRESH_S = 0.2
+"""Many steps may share one look at the gates; one that is closed elsewhere is seen this much later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Closed:
     """A closed gate: since when, when it is looked at again, and what a person reads."""
@@ -36,10 +42,13 @@ class Closed:
 class Gates:
     """The gates that are closed, shared by all workers."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Keep them in the ledger's Redis."""
         self._ledger = ledger
         self._key = f"{PREFIX}gates"
+        self._monotonic = monotonic
+        self._recent: dict[Gate, Closed] = {}
+        self._read_at = float("-inf")
 
     def closed(self) -> dict[Gate, Closed]:
         """The closed gates."""
@@ -47,9 +56,16 @@ class Gates:
             rows = self._ledger.client.hgetall(self._key)
         return {Gate(name): _read(Gate(name), text) for name, text in rows.items()}
 
+    def recent(self) -> dict[Gate, Closed]:
+        """The closed gates as they were at most `FRESH_S` ago, or as this process changed them since."""
+        if self._monotonic() - self._read_at > FRESH_S:
+            self._recent, self._read_at = self.closed(), self._monotonic()
+        return dict(self._recent)
+
     def close(self, gate: Gate, *, probe_at: float, message: str, advice: str) -> bool:
         """Close a gate until it is probed; True when it was open before (so that it is said once)."""
         closed = Closed(gate, self._ledger.now(), probe_at, message, advice)
+        self._read_at = float("-inf")
         with reaching():
             new = bool(self._ledger.client.hsetnx(self._key, gate, _text(closed)))
             if not new:
@@ -87,7 +103,7 @@ class Gates:
             return int(self._ledger.client.zcard(f"{PREFIX}parked:{gate}"))
 
     def _release(self, gate: Gate, *, opens: bool, limit: int) -> int:
-        total = 0
+        total, self._read_at = 0, float("-inf")
         with reaching():
             while went_on := int(self._script(gate, limit=limit, opens=opens)):
                 total += went_on

@@ -4,9 +4,13 @@ from collections.abc import Iterator, Mapping
 
 from jobs.connection import PREFIX, reaching
 from jobs.ledger import Ledger, source_key
+from jobs.model import Job
 
 NO_JOB = "-"
 """Stands for the job of a source that needs none."""
+
+LOST = "SourceGone"
+"""Class of the problem of a job whose file is no longer where it was."""
 
 
 class Intake:
@@ -14,7 +18,7 @@ class Intake:
 
     def __init__(self, ledger: Ledger) -> None:
         """Keep them in the ledger's Redis."""
-        self._client = ledger.client
+        self._ledger, self._client = ledger, ledger.client
         self._duplicates = f"{PREFIX}duplicates"
 
     def mark(self, seen: Mapping[str, tuple[str, str]]) -> None:
@@ -23,6 +27,16 @@ class Intake:
             with reaching():
                 fields = {source_key(path): f"{note} {job_id}" for path, (note, job_id) in seen.items()}
                 self._client.hset(f"{PREFIX}sources", mapping=fields)
+
+    def follow(self, job: Job, source: str) -> bool:
+        """Let a job go on with its file at another path; one that failed for its lack is queued again.
+
+        False when it was uploaded, is being worked on, or has another source meanwhile. Its output keeps
+        the name it was given first.
+        """
+        args = [PREFIX, job.id, self._ledger.now(), job.spec.source, source, LOST]
+        with reaching():
+            return bool(self._ledger.scripts.follow(args=args))
 
     def add_duplicate(self, path: str, job_id: str) -> None:
         """Remember that a source has the content and the instructions of a job under another name."""

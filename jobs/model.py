@@ -70,6 +70,7 @@ class Spec(_Frozen):
     skill: str
     instructions: tuple[str, ...]
     fingerprint: str
+    prepared: str = ""  # absolute path of what is sent in its place: the source shrunk or converted
     size_bytes: int = 0
     duration_s: float | None = None
     mtime_ns: int = 0
@@ -77,6 +78,7 @@ class Spec(_Frozen):
     language: str | None = None
     max_credits: int | None = None
     session_group: str | None = None  # files of one group share a session, one after the other
+    parent: str | None = None  # the job whose session and timeline this one goes on with (`orders.tweak`)
     created: float = 0.0
 
     @property
@@ -124,6 +126,7 @@ class Turn(_Frozen):
     changes: tuple[str, ...] = ()
     note: str = ""  # why the outcome is not known, or what the agent reported, for the person
     lost: bool = False  # its stream was lost: the timeline is read more patiently
+    refused: bool = False  # its stream ended in a refusal after it had begun: read back, then sent again
 
 
 class RenderRef(_Frozen):
@@ -164,6 +167,7 @@ class Checkpoint(_Frozen):
     session: SessionRef | None = None
     sessions: int = 0  # how many were opened: a lost one is replaced, but not for ever
     upload: UploadRef | None = None
+    before_upload: str = ""  # digest of the draft that lay on a shared timeline before the upload
     turns: tuple[Turn, ...] = ()
     turn: int = 0
     before_draft: dict[str, Any] | None = None  # the draft before the turn in work, to say what changed
@@ -175,6 +179,8 @@ class Checkpoint(_Frozen):
     duration_s: float | None = None
     credits_before: float | None = None
     credits_after: float | None = None
+    credits_spent: float | None = None
+    edits_before: int | None = None  # edits of all jobs when this one began its first; None = not alone then
 
 
 @dataclass(frozen=True, slots=True)

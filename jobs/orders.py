@@ -1,12 +1,16 @@
-"""A person's orders: retry, cancel, pause, resume.  Only ``resend`` may pay."""
+"""A person's orders: retry, cancel, pause, resume, tweak.  Only ``resend`` and a tweak may pay."""
 
+import re
 from collections.abc import Iterable, Iterator
+from itertools import count, islice
+from pathlib import Path
 
 from jobs.codec import pack
 from jobs.errors import NotAllowed
 from jobs.gates import Gates
-from jobs.ledger import Ledger
-from jobs.model import ACTIVE, Checkpoint, Gate, Job, State, Step, Turn, TurnStatus
+from jobs.groups import Groups
+from jobs.ledger import Ledger, Submitted
+from jobs.model import ACTIVE, Checkpoint, Gate, Job, State, Step, Turn, TurnStatus, identity
 from jobs.result import write
 
 SESSION_GONE = "SessionGone"
@@ -17,6 +21,10 @@ CANCELLED = (*sorted(ACTIVE), State.PARKED, State.UNCONFIRMED)
 
 _NEW_RENDER = frozenset({"RenderFailed", "OutputBroken", "RenderNotFound"})
 """Ends after which the old render is of no use; another costs nothing."""
+
+
+_NOT_SENT = frozenset({TurnStatus.PENDING, TurnStatus.LANDED, TurnStatus.SKIPPED})
+"""What has not left, or is done: there is nothing to send *again*."""
 
 
 def retry(ledger: Ledger, job_id: str, *, resend: bool = False) -> Step:
@@ -60,8 +68,47 @@ def cancel(ledger: Ledger, job_id: str) -> Job:
     """End a job for good; its holder, if any, is fenced. Raises NoSuchJob, NotAllowed, ResultNotWritten."""
     ledger.order(job_id, State.CANCELLED, among=CANCELLED, due=None, problem="")
     job = ledger.get(job_id)
+    if job.spec.session_group:
+        Groups(ledger).leave(job.spec.session_group, job_id)
     write(job)
     return job
+
+
+def tweak(ledger: Ledger, job_id: str, instruction: str) -> Submitted:
+    """Say one more instruction to the session of a job that is done; the first output is kept.
+
+    A new job goes on with that timeline and delivers ``<name>.v2.mp4`` (``.v3`` …). The same instruction to
+    the same job is one job, however often it is given. Jobs in one session are done one after the other.
+
+    Raises:
+        NoSuchJob: no job has that id.
+        NotAllowed: the job is not done, has no session, or its session went on to other files.
+    """
+    parent = ledger.get(job_id)
+    point, spec = parent.checkpoint, parent.spec
+    if parent.state is not State.DONE or point.session is None:
+        raise NotAllowed(f"job {job_id} is {parent.state}; only what is done can be changed")
+    if spec.session_group and spec.parent is None:
+        raise NotAllowed(f"job {job_id} shared its session with its folder, which has gone on to other files")
+    changed = spec.evolve(
+        instructions=(instruction,),
+        parent=job_id,
+        priority=0,
+        session_group=spec.session_group or f"session-{point.session.session_id}",
+        created=ledger.now(),
+    )
+    first = Checkpoint(session=point.session, upload=point.upload)
+    seen = ledger.seen([spec.source])[0]
+    note = seen[0] if seen else ""  # kept: the source itself is as it was
+    new_id = identity(job_id, (instruction,), spec.skill)
+    return ledger.submit(new_id, changed, _versions(spec.output), note, checkpoint=first)
+
+
+def _versions(output: str, most: int = 20) -> Iterator[str]:
+    """Names for further versions of an output, those left out that would replace a file."""
+    stem = re.sub(r"\.v\d+$", "", output.removesuffix(".mp4"))
+    names = (f"{stem}.v{number}.mp4" for number in count(2))
+    return islice((name for name in names if not Path(name).exists()), most)
 
 
 def pause(gates: Gates) -> bool:
@@ -91,7 +138,7 @@ def _resumed(job: Job) -> tuple[Step, Checkpoint]:
 def _resent(job: Job) -> tuple[Step, Checkpoint]:
     """Send what was sent and never showed; what landed stays, unless its session is gone."""
     point = job.checkpoint
-    if point.turn >= len(point.turns) or point.turns[point.turn].status is TurnStatus.LANDED:
+    if point.turn >= len(point.turns) or point.turns[point.turn].status in _NOT_SENT:
         return _resumed(job)
     if job.problem and job.problem.kind == SESSION_GONE:
         return Step.UPLOAD, Checkpoint(turns=tuple(map(_anew, point.turns)))

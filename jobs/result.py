@@ -17,7 +17,7 @@ class ResultNotWritten(LedgerError):
 
 
 class Credits(BaseModel):
-    """Credits of the account around a job; other jobs may have spent in between."""
+    """Credits of the account around a job, and what of the difference is this job's."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -133,9 +133,9 @@ def _record(record: StepRecord) -> dict[str, Any]:
 
 
 def _credits(job: Job) -> Credits:
-    before, after = _whole(job.checkpoint.credits_before), _whole(job.checkpoint.credits_after)
-    spent = before - after if before is not None and after is not None else None
-    return Credits(before=before, after=after, spent=spent)
+    point = job.checkpoint
+    before, after = _whole(point.credits_before), _whole(point.credits_after)
+    return Credits(before=before, after=after, spent=_whole(point.credits_spent))
 
 
 def _whole(credits: float | None) -> int | float | None:

@@ -152,6 +152,18 @@ class NemoClient:
         """Read the credits (2.5)."""
         return parse.balance(self._data(Call("balance", "GET", "/api/credits/balance/simple", safe=True)))
 
+    def afford(self, credits: float, session_id: str | None = None) -> Credits:
+        """Read the balance (2.5); raise OutOfCredits, as a refused edit would, if it is under `credits`."""
+        found = self.balance()
+        if found.available < credits:
+            message = f"{found.available} credits are left; an edit takes {credits:.0f}"
+            raise self._with_way_out(errors.OutOfCredits(message, code=2001), session_id)
+        return found
+
+    def refusal(self, code: int, session_id: str) -> NemoError:
+        """Return the error that a code inside an edit's stream stands for (6), its advice complete."""
+        return self._with_way_out(answers.error_for("run_sse", code), session_id)
+
     def submit_render(
         self, session_id: str, render_id: str, draft: Draft, *, quality: str = "high"
     ) -> Render:
@@ -222,15 +234,20 @@ class NemoClient:
 
     @contextmanager
     def _advised(self, session_id: str | None = None) -> Iterator[None]:
-        """Complete the advice of OutOfCredits with the way out for an anonymous account."""
+        """Complete the advice of OutOfCredits on its way out."""
         try:
             yield
         except errors.OutOfCredits as error:
-            tokens = self._transport.tokens
-            if tokens is not None and tokens.anonymous:
-                bind_id = tokens.user_id or self._bind_id(session_id)
-                error.advice = f"Register to get more credits: {self.registration_link(bind_id)}"
+            self._with_way_out(error, session_id)
             raise
+
+    def _with_way_out(self, error: NemoError, session_id: str | None) -> NemoError:
+        """Name the registration link in the advice of OutOfCredits if the account is anonymous (6, 2001)."""
+        tokens = self._transport.tokens
+        if isinstance(error, errors.OutOfCredits) and tokens is not None and tokens.anonymous:
+            bind_id = tokens.user_id or self._bind_id(session_id)
+            error.advice = f"Register to get more credits: {self.registration_link(bind_id)}"
+        return error
 
     def _bind_id(self, session_id: str | None) -> str | None:
         """Ask the session whose it is; the link works without, so a failure is no matter."""

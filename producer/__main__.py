@@ -1,4 +1,4 @@
-"""``python -m producer ROOT… --outbox DIR [--once]``: the producer as a process of its own."""
+"""``python -m producer [ROOT…] [--outbox DIR] [--once]``: the producer as a process of its own."""
 
 import argparse
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 from config.errors import ConfigError
 from config.logs import configure
 from config.settings import load
+from producer.roots import checked
 from producer.run import Options, produce
 
 _LAST_S = 0.8
@@ -22,17 +23,19 @@ def main(argv: list[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: _end(stop))
-    options = Options(
-        watch=said.watch,
-        sidecar_wait_s=said.sidecar_wait,
-        ignore=tuple(said.ignore),
-        follow_links=said.follow_links,
-        again=said.again,
-    )
     try:
-        settings = load()
+        settings = load(
+            {
+                "watch": said.watch,
+                "sidecar_wait_s": said.sidecar_wait,
+                "ignore": tuple(said.ignore) or None,
+                "shrink": said.shrink or None,
+                "convert": said.convert or None,
+            }
+        )
         configure(settings.log_level, settings.log_json)
-        return produce(settings, said.roots, said.outbox, said.once, stop, options)
+        roots = checked(settings, said.roots, said.outbox)
+        return produce(settings, roots, stop, Options(said.once, said.follow_links, said.again))
     except ConfigError as wrong:
         print(wrong, file=sys.stderr)
         return 2
@@ -48,14 +51,17 @@ def _end(stop: threading.Event) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m producer", description="Finds files and submits them.")
-    parser.add_argument("roots", nargs="+", type=Path, metavar="ROOT")
-    parser.add_argument("--outbox", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--once", action="store_true", help="end when all there is has been submitted")
-    parser.add_argument("--watch", choices=("auto", "native", "poll"), default="auto")
-    parser.add_argument("--sidecar-wait", type=float, default=0.0, metavar="SECONDS")
-    parser.add_argument("--ignore", action="append", default=[], metavar="GLOB")
-    parser.add_argument("--follow-links", action="store_true", help="follow links that leave a root")
-    parser.add_argument("--again", default="", metavar="WORD", help="a new word makes every file new work")
+    add = parser.add_argument
+    add("roots", nargs="*", type=Path, metavar="ROOT", help="[default: the [[roots]] of dropscore.toml]")
+    add("--outbox", type=Path, metavar="DIR", help="[default: outbox beside each root]")
+    add("--once", action="store_true", help="end when all there is has been submitted")
+    add("--watch", choices=("auto", "native", "poll"))
+    add("--sidecar-wait", type=float, metavar="SECONDS")
+    add("--ignore", action="append", default=[], metavar="GLOB")
+    add("--shrink", action="store_true", help="compress what is larger than 500 MB")
+    add("--convert", action="store_true", help="convert what the service does not take")
+    add("--follow-links", action="store_true", help="follow links that leave a root")
+    add("--again", default="", metavar="WORD", help="a new word makes every file new work")
     return parser
 
 

@@ -1,12 +1,15 @@
 """A backlog: paths, folders, URLs and manifests, planned first and then submitted (`dropscore submit`)."""
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+import structlog
 
 from config.settings import Settings
 from jobs.codec import result_path
@@ -19,10 +22,14 @@ from producer.manifest import Entry
 from producer.naming import absolute, candidates
 from producer.prepare import Place, Prepared, prepare
 from producer.scan import Found, Rules, read, walk
-from producer.submit import Submitter, Taken
+from producer.submit import Fate, Submitter, Taken, has_moved
+from producer.transcoder import transcoded, transcoding_of
 
 PRIORITY = 1
 """Of a backlog: a file dropped by hand (0) overtakes it."""
+
+
+log = structlog.get_logger(__name__)
 
 
 class Action(StrEnum):
@@ -100,10 +107,14 @@ class Backlog:
         said = {"instructions": settings.instruction, "language": settings.language, "priority": PRIORITY}
         run = Wish.model_validate(said)
         self._defaults = Defaults(
-            wish.over(run) if wish else run, skill or settings.skill, settings.all_skills(), again
+            wish.over(run) if wish else run,
+            skill or settings.skill,
+            settings.all_skills(),
+            again,
+            transcoding_of(settings),
         )
         excluded = (self._outbox, absolute(settings.state_dir))
-        self._rules = Rules(excluded=excluded)
+        self._rules = Rules(excluded=excluded, ignore=settings.ignore)
 
     def plan(self, entries: Iterable[Entry], sleep: Callable[[float], None] = time.sleep) -> Plan:
         """Look at every source without writing anything.
@@ -121,7 +132,17 @@ class Backlog:
         """Submit a plan, row by row; what it skips is left alone. Raises LedgerUnreachable."""
         for row in plan.rows:
             if row.prepared is not None and row.action is not Action.SKIP:
-                yield submitter.submit(row.prepared, self._place(row.prepared.spec.root))
+                yield self._taken(row.prepared, submitter)
+
+    def _taken(self, prepared: Prepared, submitter: Submitter) -> Taken:
+        place = self._place(prepared.spec.root)
+        try:
+            if prepared.spec.prepared and not submitter.knows(prepared):
+                prepared = transcoded(prepared, place, threading.Event())
+            return submitter.submit(prepared, place)
+        except (SourceGone, SourceChanged, OSError) as away:
+            log.warning("not submitted", source=prepared.spec.source, why=str(away))
+            return Taken(prepared.spec.source, prepared.job_id, Fate.MISSED)
 
     def _expand(self, entries: Iterable[Entry]) -> Iterator["_Look"]:
         for entry in entries:
@@ -178,6 +199,8 @@ class Backlog:
         if not known:
             return ""
         same = known[0].spec.source == prepared.spec.source
+        if not same and has_moved(known[0]):
+            return ""
         of = "submitted already" if same else f"the same as {known[0].spec.source}"
         return f"{of} (job {prepared.job_id}, {known[0].state.value})"
 
@@ -205,7 +228,15 @@ class Backlog:
         )
 
     def _place(self, root: str) -> Place:
-        return Place(root, self._outbox, self._ledger.now(), self._defaults.again, self._defaults.skill)
+        return Place(
+            root=root,
+            outbox=self._outbox,
+            created=self._ledger.now(),
+            again=self._defaults.again,
+            skill=self._defaults.skill,
+            session=self._settings.session,
+            transcoding=self._defaults.transcoding,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from producer import sidecar
 from producer.errors import BrokenSidecar
 from producer.media import EXTENSIONS, is_media_name
 from producer.naming import chosen_output
+from producer.transcode import OFF, Transcoding
 
 FOLDER_FILE = "_dropscore.toml"
 _TABLES = (".toml", ".json", ".yaml", ".yml")
@@ -82,10 +83,11 @@ class Defaults:
     skill: str
     skills: Mapping[str, Skill]
     again: str = ""
+    transcoding: Transcoding = OFF
 
     def mark(self) -> str:
         """A few letters that change when the run asks for something else."""
-        said = [self.skill, self.again, self.wish.model_dump_json()]
+        said = [self.skill, self.again, self.wish.model_dump_json(), self.transcoding.mark()]
         return hashlib.blake2b("\0".join(said).encode(), digest_size=4).hexdigest()
 
 

@@ -91,7 +91,7 @@ class Producer:
         self._take()
 
     def _is_idle(self) -> bool:
-        return not (self._ready or len(self._settler) or self._folders)
+        return not (self._ready or len(self._settler) or self._folders or self._taker.busy)
 
     def _wait_s(self) -> float:
         if self._ready or self._folders:
@@ -202,6 +202,7 @@ class Producer:
             found = self._ready[spec.source]
             if prepared.problem is None or not self._settler.doubt(spec.source, found.reading, self._clock()):
                 self._taker.submit(prepared)
+        self._taker.submit_transcoded()
         self._taker.remember()
         for found in batch:
             del self._ready[found.path]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from config.skills import Skill
-from producer.errors import BrokenManifest
+from producer.errors import BrokenManifest, shown
 from producer.instructions import Wish
 from producer.sidecar import explained
 
@@ -59,15 +59,20 @@ def is_url(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
+def read_paths(paths: Iterable[str], base: Path) -> Manifest:
+    """Paths and URLs as they stand on a command line."""
+    return _collect((("", _source(path)) for path in paths), base, {})
+
+
 def read_list(lines: Iterable[str], base: Path) -> Manifest:
     """A path or URL a line; blank lines and lines that begin with ``#`` are comments."""
     said = ((number, line.strip()) for number, line in enumerate(lines, 1))
-    rows = (
-        (f"line {number}", {"url" if is_url(line) else "path": line})
-        for number, line in said
-        if line and not line.startswith("#")
-    )
+    rows = ((f"line {number}", _source(line)) for number, line in said if line and not line.startswith("#"))
     return _collect(rows, base, {})
+
+
+def _source(text: str) -> dict[str, str]:
+    return {"url" if is_url(text) else "path": text}
 
 
 def read_manifest(path: Path, skills: Mapping[str, Skill]) -> Manifest:
@@ -120,7 +125,7 @@ def _collect(rows: Iterable[tuple[str, object]], base: Path, skills: Mapping[str
         try:
             entries.append(_entry(where, row, base, skills))
         except ValueError as broken:
-            errors.append(f"{where}: {broken}")
+            errors.append(f"{where}: {broken}" if where else str(broken))
     return Manifest(tuple(entries), tuple(errors))
 
 
@@ -148,8 +153,9 @@ def _validated(row: Mapping[Any, Any]) -> Row:
 
 def _absolute(base: Path, path: str) -> str:
     there = (base / path).absolute()
-    if not there.exists():
-        raise ValueError(f"{path} does not exist")
+    if not (there.is_dir() or there.is_file()):
+        what = "is no file and no folder" if there.exists() else "does not exist"
+        raise ValueError(f"{shown(path)} {what}")
     return str(there)
 
 

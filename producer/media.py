@@ -7,8 +7,10 @@ from config.skills import ACCEPTED, AUDIO, IMAGE, VIDEO
 ALIASES = MappingProxyType({"jpeg": "jpg"})
 
 _VIDEOS = ("wmv", "flv", "m4v", "ts", "mts", "m2ts", "3gp", "3g2", "mpg", "mpeg", "vob", "ogv", "asf", "rm")
-_OTHERS = ("flac", "ogg", "opus", "wma", "aif", "aiff", "amr", "bmp", "tif", "tiff", "heic", "heif", "avif")
-CONVERTIBLE = frozenset((*_VIDEOS, "rmvb", "divx", "f4v", "mxf", *_OTHERS))
+_MORE_VIDEOS = ("rmvb", "divx", "f4v", "mxf")
+_SOUNDS = ("flac", "ogg", "opus", "wma", "aif", "aiff", "amr")
+_PICTURES = ("bmp", "tif", "tiff", "heic", "heif", "avif")
+CONVERTIBLE = frozenset((*_VIDEOS, *_MORE_VIDEOS, *_SOUNDS, *_PICTURES))
 """Media that the service does not take (api-contract 2, Limits) but ffmpeg can convert."""
 
 EXTENSIONS = frozenset(ACCEPTED) | CONVERTIBLE
@@ -27,6 +29,20 @@ _FORMATS = MappingProxyType(  # ffmpeg's demuxer → the kinds of names it may s
         "png_pipe": ("image",),
         "gif": ("image",),
         "webp_pipe": ("image",),
+    }
+)
+_DEMUXERS = MappingProxyType(  # of convertible names whose content `sniff` does not tell
+    {
+        **dict.fromkeys(("wmv", "asf", "wma"), "asf"),
+        **dict.fromkeys(("m4v", "3gp", "3g2", "f4v", "heic", "heif", "avif"), "mov"),
+        **dict.fromkeys(("ts", "mts", "m2ts"), "mpegts"),
+        **dict.fromkeys(("mpg", "mpeg", "vob"), "mpeg"),
+        **dict.fromkeys(("ogv", "ogg", "opus"), "ogg"),
+        **dict.fromkeys(("rm", "rmvb"), "rm"),
+        **dict.fromkeys(("aif", "aiff"), "aiff"),
+        **dict.fromkeys(("tif", "tiff"), "tiff_pipe"),
+        "bmp": "bmp_pipe",
+        "divx": "avi",
     }
 )
 _BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"uuid"})
@@ -69,11 +85,18 @@ def is_media_name(name: str) -> bool:
 
 
 def kind_of(tail: str) -> str:
-    """``video``, ``image`` or ``audio`` for an accepted extension; "" for others."""
-    for kind, tails in (("video", VIDEO), ("image", IMAGE), ("audio", AUDIO)):
-        if tail in tails:
-            return kind
-    return ""
+    """``video``, ``image`` or ``audio`` for an accepted or convertible extension; "" for others."""
+    kinds = (
+        ("video", (*VIDEO, *_VIDEOS, *_MORE_VIDEOS)),
+        ("image", (*IMAGE, *_PICTURES)),
+        ("audio", (*AUDIO, *_SOUNDS)),
+    )
+    return next((kind for kind, tails in kinds if tail in tails), "")
+
+
+def demuxer_of(tail: str, head: bytes) -> str:
+    """Ffmpeg's demuxer for a file, by its first bytes where they tell, else by its name."""
+    return sniff(head) or _DEMUXERS.get(tail, tail)
 
 
 def sniff(head: bytes) -> str | None:

@@ -33,7 +33,10 @@ def check_name(name: str, accepts: Collection[str] = ACCEPTED) -> str:
     tail = media.extension(name)
     if tail in accepts:
         return tail
-    raise Refused(_unsupported(name, f"the service does not take .{shown(tail)} files"))
+    problem = _unsupported(name, f"the service does not take .{shown(tail)} files")
+    if tail in media.CONVERTIBLE:
+        problem = problem.evolve(advice=f"{problem.advice} Or run with --convert.")
+    raise Refused(problem)
 
 
 def check_size(name: str, size_bytes: int) -> None:
@@ -44,7 +47,7 @@ def check_size(name: str, size_bytes: int) -> None:
     if size_bytes > MAX_BYTES:
         said = f"{size_bytes / 2**20:.0f} MB" if size_bytes >= MAX_BYTES + 2**20 else f"{size_bytes} bytes"
         message = f"{shown(name)}: {said} is too large; the limit is {MAX_BYTES // 2**20} MB"
-        advice = "Compress or trim it below 500 MB, then drop it again."
+        advice = "Compress or trim it below 500 MB, or run with --shrink."
         raise Refused(Problem(code=4002, kind="FileTooLarge", message=message, advice=advice))
 
 

@@ -1,6 +1,5 @@
 """The producer's process: watch, scan, settle, take; one thread decides, observers only hint."""
 
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,62 +10,56 @@ import structlog
 
 from config.celery_app import make_app
 from config.errors import ConfigError
+from config.roots import Watch
 from config.settings import Settings
 from jobs.connection import connect
 from jobs.errors import LedgerUnreachable
 from jobs.ledger import Ledger
 from producer.instructions import Defaults, Wish
 from producer.loop import Producer, Timing
-from producer.naming import absolute, writable
+from producer.naming import absolute
+from producer.roots import Homes, Watched
 from producer.scan import Rules
 from producer.settle import Settler
 from producer.submit import Submitter
 from producer.take import Taker
-from producer.watch import Event, Mode, Watcher, choose
+from producer.transcoder import sweep, transcoding_of
+from producer.watch import Event, Watcher, choose
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How roots are watched; ``again`` is a word that makes every file new work (`--again`)."""
+    """What a run of the producer is told besides the settings.
 
-    watch: Mode = "auto"
-    sidecar_wait_s: float = 0.0
-    ignore: tuple[str, ...] = ()
+    ``follow_links`` follows links that leave a root; ``again`` is a word that makes every file new work.
+    """
+
+    once: bool = False
     follow_links: bool = False
     again: str = ""
 
 
 def produce(
-    settings: Settings,
-    roots: Sequence[Path],
-    outbox: Path,
-    once: bool,
-    stop: threading.Event,
-    options: Options = Options(),
+    settings: Settings, roots: Sequence[Watched], stop: threading.Event, options: Options = Options()
 ) -> int:
     """Find files below the roots and submit them until ``stop``, or with ``once`` until all are submitted.
 
     Answers the exit code: 0, or 1 when a root went away under ``once``.
 
     Raises:
-        ConfigError: a root that is missing, an outbox that is a root or cannot be written, no ledger named.
+        ConfigError: no ledger is named.
     """
-    names, target = checked(roots, outbox)
     ledger, url = _ledger(settings)
     app = make_app(url, settings)
-    taker = Taker(
-        ledger,
-        Submitter(ledger, app),
-        target,
-        _defaults(settings, options),
-        lambda path: root_of(path, names),
-    )
-    modes: dict[str, Mode] = {root: "poll" if once else choose(root, options.watch) for root in names}
-    producer = _producer(settings, modes, _rules(settings, target, options), taker, options.sidecar_wait_s)
+    taker = Taker(ledger, Submitter(ledger, app), Homes(roots), _defaults(settings, options))
+    modes: dict[str, Watch] = {
+        root.path: "poll" if options.once else choose(root.path, root.watch) for root in roots
+    }
+    producer = _producer(settings, modes, _rules(settings, roots, options), taker)
     try:
-        return producer.run(stop, once=once)
+        return producer.run(stop, once=options.once)
     finally:
         producer.close()
         app.close()
@@ -74,43 +67,11 @@ def produce(
         log.info("producer ended", **taker.tally.counts)
 
 
-def _producer(
-    settings: Settings, modes: Mapping[str, Mode], rules: Rules, taker: Taker, sidecar_wait_s: float
-) -> Producer:
+def _producer(settings: Settings, modes: Mapping[str, Watch], rules: Rules, taker: Taker) -> Producer:
     events: SimpleQueue[Event] = SimpleQueue()
     watchers = [Watcher(root, mode, events) for root, mode in modes.items()]
-    settler = Settler(settings.settle_s, sidecar_wait_s)
+    settler = Settler(settings.settle_s, settings.sidecar_wait_s)
     return Producer(watchers, rules, settler, taker, events, Timing(settings.rescan_s, settings.settle_s))
-
-
-def checked(roots: Sequence[Path], outbox: Path) -> tuple[list[str], str]:
-    """The roots and the outbox as absolute paths, and the outbox made; raises ConfigError."""
-    names = []
-    for root in roots:
-        if not root.exists():
-            raise ConfigError(f"folder {root} does not exist; make it, or name another")
-        if not root.is_dir():
-            raise ConfigError(f"{root} is no folder; name the folder that holds your videos")
-        names.append(_listable(absolute(root)))
-    target = absolute(outbox)
-    if outbox.exists() and any(outbox.samefile(name) for name in names):
-        raise ConfigError(f"outbox {outbox} is the inbox itself; name another folder with --outbox")
-    writable(target)
-    return names, target
-
-
-def _listable(root: str) -> str:
-    try:
-        with os.scandir(root):
-            return root
-    except OSError as broken:
-        raise ConfigError(f"folder {root} cannot be read ({broken.strerror})") from broken
-
-
-def root_of(path: str, roots: Sequence[str]) -> str:
-    """The innermost root that holds a path; "" for none."""
-    holding = [root for root in roots if path.startswith(root.rstrip("/") + "/")]
-    return max(holding, key=len, default="")
 
 
 def _ledger(settings: Settings) -> tuple[Ledger, str]:
@@ -120,6 +81,7 @@ def _ledger(settings: Settings) -> tuple[Ledger, str]:
     ledger = Ledger(connect(url))
     try:
         ledger.sync_clock()
+        sweep(ledger, Path(transcoding_of(settings).folder))
     except LedgerUnreachable as away:
         log.warning("waiting for the ledger", reason=str(away))
     return ledger, url
@@ -127,13 +89,14 @@ def _ledger(settings: Settings) -> tuple[Ledger, str]:
 
 def _defaults(settings: Settings, options: Options) -> Defaults:
     wish = Wish.model_validate({"instructions": settings.instruction, "language": settings.language})
-    return Defaults(wish, settings.skill, settings.all_skills(), options.again)
+    transcoding = transcoding_of(settings)
+    return Defaults(wish, settings.skill, settings.all_skills(), options.again, transcoding)
 
 
-def _rules(settings: Settings, outbox: str, options: Options) -> Rules:
+def _rules(settings: Settings, roots: Sequence[Watched], options: Options) -> Rules:
     return Rules(
-        excluded=(outbox, absolute(settings.state_dir)),
-        ignore=options.ignore,
+        excluded=(*dict.fromkeys(root.outbox for root in roots), absolute(settings.state_dir)),
+        ignore=settings.ignore,
         follow=options.follow_links,
         unreadable=_said_once(),
     )

@@ -1,6 +1,7 @@
 """Settled files go into the ledger, and their first message to the workers."""
 
 import filecmp
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,9 +14,9 @@ from celery.exceptions import OperationalError
 
 from config.celery_app import BACKLOG, FRESH, TASKS, queue_keys
 from jobs import result
-from jobs.intake import Intake
+from jobs.intake import LOST, Intake
 from jobs.ledger import Ledger, Submitted
-from jobs.model import Job, State, Step
+from jobs.model import ACTIVE, Job, State, Step
 from producer.delivered import free, is_done
 from producer.prepare import Place, Prepared, different
 
@@ -24,6 +25,9 @@ MAX_WAITING = 1000
 
 COMPARED_BYTES = 64 * 1024 * 1024
 """Files up to this size are compared whole before one is called a duplicate of the other."""
+
+WAITING = ACTIVE | {State.PARKED}
+"""States of a job that will be worked on by itself."""
 
 _SEND_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 _LOOK_EVERY = 100
@@ -39,13 +43,20 @@ class Sender(Protocol):
 
 
 class Fate(StrEnum):
-    """What became of a source."""
+    """What became of a source.
+
+    Moved: the job goes on with the file at its new place; moving: it will, after another look.
+    Missed: it went away while it was submitted.
+    """
 
     NEW = "new"
     REFUSED = "refused"
     KNOWN = "known"
     DELIVERED = "delivered"
     DUPLICATE = "duplicate"
+    MOVED = "moved"
+    MOVING = "moving"
+    MISSED = "missed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +94,13 @@ class Submitter:
         if known.spec.source == prepared.spec.source:
             return self._known(prepared, known)
         if _agree(prepared, known):
-            return self._duplicate(prepared, known)
+            return self._moved(prepared, known) or self._duplicate(prepared, known)
         return self.submit(different(prepared, place), place)
+
+    def knows(self, prepared: Prepared) -> bool:
+        """Whether its job is in the ledger or delivered already; raises LedgerUnreachable."""
+        there = is_done(prepared.job_id, prepared.outputs) is not None
+        return there or bool(self._ledger.many([prepared.job_id]))
 
     def remember(self, seen: Mapping[str, tuple[str, str]]) -> None:
         """Sources (path → note, job id) that are dealt with: not read again. Raises LedgerUnreachable."""
@@ -111,6 +127,18 @@ class Submitter:
             self._write_result(known)
         log.debug("known already", source=prepared.spec.source, job=known.id, state=known.state.value)
         return Taken(prepared.spec.source, known.id, Fate.KNOWN)
+
+    def _moved(self, prepared: Prepared, known: Job) -> Taken | None:
+        """Let a job go after its file, which was moved before it was uploaded; None when it was not."""
+        source = prepared.spec.source
+        if not has_moved(known):
+            return None
+        if known.state is State.RUNNING:  # its worker still looks at the old place, and will soon say so
+            return Taken(source, known.id, Fate.MOVING)
+        if not self._intake.follow(known, source):
+            return None
+        log.info("moved", source=source, was=known.spec.source, job=known.id)
+        return Taken(source, known.id, Fate.MOVED)
 
     def _duplicate(self, prepared: Prepared, known: Job) -> Taken:
         source = prepared.spec.source
@@ -151,6 +179,14 @@ class Messages:
             )
         except OperationalError as broken:
             log.warning("message not sent; the clock sends it", job=job_id, reason=type(broken).__name__)
+
+
+def has_moved(known: Job) -> bool:
+    """Whether a job that has still to be uploaded has lost its file; another of that content is then it."""
+    lost = known.problem is not None and known.problem.kind == LOST
+    waits = known.state in WAITING or (known.state is State.FAILED and lost)
+    to_send = known.step is Step.UPLOAD and known.checkpoint.upload is None
+    return waits and to_send and not known.spec.is_url and not os.path.lexists(known.spec.source)
 
 
 def _agree(prepared: Prepared, known: Job) -> bool:

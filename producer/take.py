@@ -1,6 +1,6 @@
 """Takes settled files in batches: passes over what is known, prepares on threads, submits in order."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -11,8 +11,10 @@ from jobs.ledger import Ledger
 from producer.errors import SourceChanged, SourceGone
 from producer.instructions import Defaults, Nearby
 from producer.prepare import Place, Prepared, note_of, prepare
+from producer.roots import Homes
 from producer.scan import Found
-from producer.submit import Submitter, Taken
+from producer.submit import Fate, Submitter, Taken
+from producer.transcoder import Transcoder
 
 BATCH = 256
 THREADS = 4
@@ -32,19 +34,13 @@ class Tally:
 
 
 class Taker:
-    """From settled files to jobs. ``root_of`` answers the root of a path."""
+    """From settled files to jobs."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        submitter: Submitter,
-        outbox: str,
-        defaults: Defaults,
-        root_of: Callable[[str], str],
-    ) -> None:
-        """Take the ledger to ask, the submitter to tell, and what holds for every file."""
+    def __init__(self, ledger: Ledger, submitter: Submitter, homes: Homes, defaults: Defaults) -> None:
+        """Take the ledger to ask, the submitter to tell, the roots, and what holds for every file."""
         self._ledger, self._submitter = ledger, submitter
-        self._outbox, self._defaults, self._root_of = outbox, defaults, root_of
+        self._homes, self._defaults = homes, defaults
+        self._transcoder = Transcoder()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="prepare")
         self._warned: set[str] = set()
         self._dealt_with: dict[str, tuple[str, str]] = {}
@@ -52,7 +48,13 @@ class Taker:
 
     def close(self) -> None:
         """Let go of the threads."""
+        self._transcoder.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether files are being transcoded that are submitted later (`submit_transcoded`)."""
+        return len(self._transcoder) > 0
 
     def unseen(self, found: Iterable[Found], nearby: Nearby) -> list[Found]:
         """Those that the ledger has not seen as they are now; one round trip, no file is read.
@@ -60,12 +62,12 @@ class Taker:
         Raises:
             LedgerUnreachable: nothing is known.
         """
-        usable = [one for one in found if self._is_usable(one.path)]
+        usable = [one for one in found if one.path not in self._transcoder and self._is_usable(one.path)]
         known = self._ledger.seen(one.path for one in usable)
         return [
             one
             for one, seen in zip(usable, known, strict=True)
-            if seen is None or seen[0] != note_of(one, nearby.stamp(one.path, self._root_of(one.path)))
+            if seen is None or seen[0] != note_of(one, nearby.stamp(one.path, self._homes.of(one.path).path))
         ]
 
     def prepare(self, found: Iterable[Found]) -> Iterator[Prepared]:
@@ -81,14 +83,29 @@ class Taker:
         return filter(None, self._pool.map(lambda one: self._prepare(one, nearby), unseen))
 
     def submit(self, prepared: Prepared) -> None:
-        """Submit one; raises LedgerUnreachable, and then nothing is lost by submitting it again."""
+        """Submit one, or have it transcoded before.
+
+        Raises LedgerUnreachable, and then nothing is lost by submitting it again.
+        """
+        if prepared.spec.prepared and not self._submitter.knows(prepared):
+            self._transcoder.add(prepared, self._place(prepared.spec.source))
+        else:
+            self._submit(prepared)
+
+    def submit_transcoded(self) -> None:
+        """Submit what has been transcoded meanwhile; raises LedgerUnreachable, and then it waits."""
+        for prepared in self._transcoder.ready():
+            self._submit(prepared)
+
+    def _submit(self, prepared: Prepared) -> None:
         try:
-            taken = self._submitter.submit(prepared, self._place(prepared.spec.root))
+            taken = self._submitter.submit(prepared, self._place(prepared.spec.source))
         except (SourceGone, SourceChanged, OSError) as away:
             log.debug("went away", source=prepared.spec.source, why=str(away))
             return
         self.tally.add(taken)
-        self._dealt_with[prepared.spec.source] = (prepared.note, taken.job_id)
+        if taken.fate is not Fate.MOVING:
+            self._dealt_with[prepared.spec.source] = (prepared.note, taken.job_id)
 
     def remember(self) -> None:
         """What was dealt with is not read again; raises LedgerUnreachable, and then it is, harmlessly."""
@@ -100,7 +117,7 @@ class Taker:
         return Nearby(self._defaults)
 
     def _prepare(self, found: Found, nearby: Nearby) -> Prepared | None:
-        place = self._place(self._root_of(found.path))
+        place = self._place(found.path)
         try:
             prepared = prepare(found, place, nearby)
         except (SourceGone, SourceChanged) as away:
@@ -112,9 +129,17 @@ class Taker:
             self._dealt_with[found.path] = (note, NO_JOB)
         return prepared
 
-    def _place(self, root: str) -> Place:
-        defaults = self._defaults
-        return Place(root, self._outbox, self._ledger.now(), defaults.again, defaults.skill)
+    def _place(self, path: str) -> Place:
+        home, defaults = self._homes.of(path), self._defaults
+        return Place(
+            root=home.path,
+            outbox=home.outbox,
+            created=self._ledger.now(),
+            again=defaults.again,
+            skill=defaults.skill,
+            session=home.session,
+            transcoding=defaults.transcoding,
+        )
 
     def _is_usable(self, path: str) -> bool:
         try:

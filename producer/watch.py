@@ -5,7 +5,7 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from watchdog.events import (
@@ -20,6 +20,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from config.roots import Watch
 from producer.mounts import is_deaf
 from producer.scan import FileId, identify
 
@@ -27,7 +28,6 @@ inotify: Any = None
 if sys.platform == "linux":
     inotify = importlib.import_module("watchdog.observers.inotify")
 
-Mode = Literal["auto", "native", "poll"]
 _EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
     FileClosedEvent,
@@ -72,13 +72,13 @@ def _hint(event: FileSystemEvent) -> Hint:
     return Hint.BEGUN if isinstance(event, FileCreatedEvent) else Hint.WHOLE
 
 
-def choose(root: str, mode: Mode) -> Mode:
+def choose(root: str, mode: Watch) -> Watch:
     """``native`` or ``poll`` for a root, and the log says which and why."""
     if mode != "auto":
         log.info("watching", root=root, watch=mode, why="as set")
         return mode
     deaf, kind = is_deaf(root)
-    chosen: Mode = "poll" if deaf else "native"
+    chosen: Watch = "poll" if deaf else "native"
     log.info("watching", root=root, watch=chosen, why=f"file system is {kind or 'not known'}")
     return chosen
 
@@ -89,7 +89,7 @@ class Watcher:
     ``away`` is "" or the reason why nothing is concluded from what the root shows.
     """
 
-    def __init__(self, root: str, mode: Mode, events: "SimpleQueue[Event]") -> None:
+    def __init__(self, root: str, mode: Watch, events: "SimpleQueue[Event]") -> None:
         """Nothing is watched before the first `check`; ``poll`` needs no observer at all."""
         self.root = root
         self.polls = mode == "poll"

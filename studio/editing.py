@@ -16,6 +16,7 @@ from studio.errors import StudioError
 from studio.faults import Fault, chance
 from studio.model import Session
 from studio.service import Studio
+from studio.simulation import simulated_s
 from studio.store import Change, Scene, Work
 from studio.timeline import media_ids
 
@@ -106,8 +107,13 @@ class Edit:
             self._report(call, change)
 
     async def _think(self) -> None:
+        settings = self._studio.settings
+        if settings.simulate:
+            await asyncio.sleep(simulated_s("edit", self._work.id, settings))
+            return
         await asyncio.sleep(self._studio.settings.think_s)
-        if agent.needs_look(self._order.instruction):
+        if agent.wants_music(self._order.instruction):
+            await self._studio.songs.ready()
             media = await self._studio.remember(self._studio.store.sessions.media_of, self._order.session.id)
             shown = media_ids(self._order.session.draft or {"t": []})
             await self._studio.looks.wait([item for item in media if item.id in shown])
@@ -122,7 +128,9 @@ class Edit:
             return Change(asked=self._order.instruction, said=_QUESTION)
         if self._order.has("noop"):
             return Change(charged=True, said=_CLAIM)
-        reply = agent.edit(self._order.instruction, scene.session.draft, scene.media)
+        reply = agent.edit(
+            self._order.instruction, scene.session.draft, scene.media, self._studio.songs.known
+        )
         return Change(draft=reply.draft, charged=reply.draft is not None, said=reply.said)
 
     def _report(self, call: ToolCall, change: Change) -> None:

@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -122,7 +123,7 @@ class FaultTable(BaseModel):
 
 
 class Faults:
-    """The table in force, and how often each of its rules was asked."""
+    """The table in force, how often each of its rules was asked, and how often each kind has struck."""
 
     def __init__(self, table: FaultTable) -> None:
         """Start with `table`; no rule has been asked yet."""
@@ -131,12 +132,14 @@ class Faults:
     def replace(self, table: FaultTable) -> None:
         """Put another table in force, with all counts at zero."""
         self.table = table
+        self.struck: Counter[str] = Counter()
         self._calls = [0] * len(table.rules)
 
     def pick(self, endpoint: str) -> Fault | None:
         """Answer the fault that strikes this call of an endpoint, or None."""
         for index, rule in enumerate(self.table.rules):
             if rule.fits(endpoint) and self._strikes(index, rule):
+                self.struck[rule.kind] += 1
                 return rule
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,10 @@ from typing import Any
 
 from studio.errors import RenderCancelled, RenderFailed
 from studio.model import Render, RenderStatus
+from studio.settings import StudioSettings
+from studio.simulation import simulated_s
 from studio.store import Store
-from studio.timeline import media_ids
+from studio.timeline import media_ids, song_ids
 
 Remember = Callable[..., Awaitable[Any]]
 _STUCK_AT = 42.0
@@ -26,11 +29,16 @@ class RenderQueue:
     A render that a stop interrupts stays `processing` in the store, and is queued again at the next start.
     """
 
-    def __init__(self, store: Store, remember: Remember, folder: Path, at_once: int) -> None:
-        """Render into `folder`, `at_once` jobs in parallel."""
+    def __init__(
+        self, store: Store, remember: Remember, settings: StudioSettings, song: Callable[[str], Path | None]
+    ) -> None:
+        """Render into the root's `renders`, so many at once; `song` finds a song of the user's library."""
+        at_once = settings.renders_at_once
+        self._settings = settings
         self._store = store
+        self._song = song
         self._remember = remember
-        self._folder = folder
+        self._folder = settings.root / "renders"
         self._threads = ThreadPoolExecutor(at_once, "studio-render")
         self._free = asyncio.Semaphore(at_once)
         self._wake = asyncio.Event()
@@ -95,6 +103,8 @@ class RenderQueue:
     async def _render(self, render: Render) -> str | None:
         """Make the file; answer None, or in one line why it failed."""
         media = await self._remember(self._files_of, render)
+        if self._settings.simulate:
+            return await self._simulate(render, media)
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._threads, self._in_thread, render, media)
@@ -107,6 +117,17 @@ class RenderQueue:
             return "The draft could not be rendered."
         return "The render failed on request." if render.fate == "failed" else None
 
+    async def _simulate(self, render: Render, media: dict[str, Path]) -> str | None:
+        whole_s, tenths = simulated_s("render", render.id, self._settings), 10
+        for done in range(tenths):
+            self._progress[render.id] = 100.0 * done / tenths
+            await asyncio.sleep(whole_s / tenths)
+        source = next(iter(media.values()), None)
+        if source is None or render.fate == "failed":
+            return "The render failed on request." if source else "The draft shows no upload."
+        await asyncio.to_thread(shutil.copyfile, source, self.path_of(render))
+        return None
+
     def _in_thread(self, render: Render, media: dict[str, Path]) -> None:
         from studio.render import render as make  # noqa: PLC0415 - loads numpy; the server starts without it
 
@@ -118,7 +139,10 @@ class RenderQueue:
 
     def _files_of(self, render: Render) -> dict[str, Path]:
         found = (self._store.sessions.find_media(render.account, name) for name in media_ids(render.draft))
-        return {media.id: media.path for media in found if media}
+        songs = ((name, self._song(name)) for name in song_ids(render.draft))
+        return {media.id: media.path for media in found if media} | {
+            name: path for name, path in songs if path
+        }
 
     def _keep(self, work: Any) -> None:
         task = asyncio.create_task(work)

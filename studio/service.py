@@ -14,6 +14,7 @@ from studio.looking import Looks
 from studio.model import Render, RenderStatus
 from studio.rendering import RenderQueue
 from studio.settings import StudioSettings
+from studio.songs import Songs
 from studio.store import Store
 from studio.threads import LooseThreads
 
@@ -41,7 +42,8 @@ class Studio:
         self.renders_dir = _folder(settings.root / "renders")
         self.store = Store(settings.root, clock)
         self.looks = Looks(self.store, self.remember)
-        self.renders = RenderQueue(self.store, self.remember, self.renders_dir, settings.renders_at_once)
+        self.songs = Songs(settings.music, settings.root)
+        self.renders = RenderQueue(self.store, self.remember, settings, self.songs.path_of)
         self.fetching = LooseThreads(_FETCHES_AT_ONCE)
         self._memory = ThreadPoolExecutor(1, "studio-store")
 
@@ -57,6 +59,7 @@ class Studio:
     async def open(self) -> None:
         """Clear away what a kill left half-done; start what works in the background."""
         await self.remember(self._sweep)
+        self.songs.start()
         self.renders.start()
 
     async def close(self) -> None:
@@ -65,6 +68,7 @@ class Studio:
         await asyncio.gather(*self.working, return_exceptions=True)
         await self.renders.close()
         await self.looks.close()
+        await self.songs.close()
         self._memory.shutdown()
         self.store.close()
 

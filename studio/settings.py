@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field
 
 DAY_S = 86_400.0
 
@@ -21,6 +21,11 @@ class StudioSettings(BaseModel):
     `dialect` and `render_shape` choose between the variants of api-contract 3 and 2.8. `silent_share` is
     the part of the edits that end without a text (api-contract 3, rule 4). With the same `seed` the same file
     and instruction always behave alike.
+
+    `music` is a folder of the user's own songs; without it, or where none of them suits, music is composed.
+
+    With `simulate` nothing is looked at, composed or rendered: an edit takes 10 to 40 s, a render 30 to 90 s
+    (api-contract 2), times `time_scale`, and the upload is what comes back.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +43,8 @@ class StudioSettings(BaseModel):
     tokens_per_ip: int = Field(default=10, ge=0)
 
     think_s: float = Field(default=0.3, ge=0)
+    simulate: bool = False
+    time_scale: float = Field(default=1.0, ge=0)
     heartbeat_s: float = Field(default=5.0, gt=0)
     silent_share: float = Field(default=0.30, ge=0, le=1)
     dialect: Dialect = "b"
@@ -48,3 +55,4 @@ class StudioSettings(BaseModel):
     allow_private_urls: bool = False
     renders_at_once: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     faults: Path | None = None
+    music: DirectoryPath | None = None

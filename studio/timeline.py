@@ -54,6 +54,19 @@ def remove(draft: Draft, track: Track) -> None:
     draft["t"] = [kept for kept in draft["t"] if kept is not track]
 
 
+def keep_findings(draft: Draft, media: Sequence[Media]) -> None:
+    """Put what is known of the files into the draft, so that the render does not look again."""
+    known = {item.id: item.look.findings for item in media if item.look}
+    if known:
+        draft["m"]["findings"] = known
+
+
+def song_ids(draft: Draft) -> tuple[str, ...]:
+    """Answer the songs of the user's library that the draft plays, each once."""
+    metas = (segment.get("m", {}) for track in draft["t"] for segment in track["sg"])
+    return tuple(dict.fromkeys(str(meta["song"]) for meta in metas if meta.get("song")))
+
+
 def check_draft(draft: Draft) -> None:
     """Raise `BadRequest` unless the draft can be exported: well formed, with a non-empty track."""
     listed = draft.get("t")

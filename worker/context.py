@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from config.settings import Settings
 from jobs.budget import Budget
+from jobs.groups import Groups
 from jobs.lease import Lease
 from jobs.model import Checkpoint, Job, Turn
 from jobs.slots import Slots
@@ -20,6 +21,7 @@ class Limits:
     renders: Slots
     transfers: Slots
     budget: Budget
+    groups: Groups
 
     def leave_all(self, job_id: str) -> None:
         """Give back every slot a job may have: it parks or ends."""
@@ -59,11 +61,15 @@ class Context:
         """The instruction in work."""
         return self.point.turns[self.point.turn]
 
-    def keep_turn(self, **changes: object) -> Turn:
-        """Keep changes of the instruction in work; answers it. Raises LeaseLost."""
+    def turns_with(self, **changes: object) -> tuple[Turn, ...]:
+        """All instructions, the one in work changed."""
         turns = list(self.point.turns)
         turns[self.point.turn] = self.turn.evolve(**changes)
-        self.keep(turns=tuple(turns))
+        return tuple(turns)
+
+    def keep_turn(self, **changes: object) -> Turn:
+        """Keep changes of the instruction in work; answers it. Raises LeaseLost."""
+        self.keep(turns=self.turns_with(**changes))
         return self.turn
 
     def session_id(self) -> str:

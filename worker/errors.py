@@ -11,6 +11,7 @@ StepError
 ├── RenderStalled     a render no longer moves
 ├── OutputBroken      what was downloaded is not a playable video
 ├── OutboxBroken      the outbox cannot be written
+├── VersionGone       the session of the version to be changed is forgotten
 ├── DiskFull          the outbox has no room; nothing half-written is left
 ├── Crashed           the workers that held this job died, again and again
 ├── BudgetReached     another edit would exceed the budget (``--max-credits``)
@@ -85,6 +86,12 @@ class OutboxBroken(StepError):
     """The outbox refuses to be written."""
 
     advice = "Make the folder writable, then: dropscore retry JOB (pays nothing)."
+
+
+class VersionGone(StepError):
+    """A tweak goes on with a timeline that is no more; nothing was sent, and nothing paid."""
+
+    advice = "Give the file all its instructions at once, the new one last; it is edited anew then."
 
 
 class DiskFull(StepError):

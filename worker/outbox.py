@@ -4,6 +4,7 @@ import errno
 import shutil
 from pathlib import Path
 
+from config.skills import MAX_BYTES
 from jobs.model import Job
 from jobs.result import sync_folder
 from worker.errors import DiskFull, OutboxBroken
@@ -21,7 +22,7 @@ def ensure_room(job: Job) -> None:
         free = shutil.disk_usage(folder).free
     except OSError as broken:
         raise translated(broken, folder) from broken
-    needed = job.spec.size_bytes + SPARE_BYTES
+    needed = min(job.spec.size_bytes, MAX_BYTES) + SPARE_BYTES  # a larger source is sent shrunk
     if free < needed:
         raise DiskFull(f"{folder}: {free // 2**20} MB are free, {needed // 2**20} MB are needed")
 

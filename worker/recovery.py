@@ -5,6 +5,7 @@ from jobs.orders import SESSION_GONE
 from nemo.errors import SessionNotFound
 from worker.context import Context
 from worker.outcome import Advance, Outcome, Unconfirmed
+from worker.shared import forget
 from worker.steps.upload import open_and_fill
 
 MAX_SESSIONS = 4
@@ -19,6 +20,7 @@ def without_session(ctx: Context, lost: SessionNotFound) -> Outcome:
     Raises ``lost`` when sessions are lost again and again.
     """
     point = ctx.point
+    forget(ctx)
     if point.sessions >= MAX_SESSIONS:
         raise lost
     turns = [turn for turn in point.turns if turn.status is not TurnStatus.SKIPPED]

@@ -8,17 +8,18 @@ import structlog
 from jobs.errors import LeaseLost, LedgerUnreachable
 from jobs.gates import Closed, blocking
 from jobs.lease import Lease
-from jobs.ledger import GRACE_S, Move
+from jobs.ledger import Move
 from jobs.model import Gate, Job, Problem, State, Step, StepRecord
 from jobs.result import ResultNotWritten, write
 from nemo import Attribution
-from nemo.errors import SessionNotFound
+from nemo.errors import SessionNotFound, Stopped
 from worker.context import Context
 from worker.errors import Crashed, InternalError, StepError
 from worker.outbox import part_path
-from worker.outcome import Advance, Again, Done, Outcome, Unconfirmed
+from worker.outcome import IN_LINE_S, Advance, Again, Done, Outcome, Unconfirmed
 from worker.policy import MAX_CRASHES, gate_of, problem_of, retry_of
 from worker.recovery import without_session
+from worker.shared import in_turn
 from worker.shop import Shop
 from worker.steps import STEPS
 
@@ -73,6 +74,16 @@ class Runner:
 
     def _attempt(self, ctx: Context) -> Outcome:
         try:
+            return self._step(ctx)
+        except Stopped:
+            ctx.lease.ensure_fresh()  # a lost lease stops a step too; the slots are another holder's then
+            self._shop.limits.leave_all(ctx.job.id)
+            return Again(0.0, "the worker stops")  # nothing was paid, and no attempt is used up
+
+    def _step(self, ctx: Context) -> Outcome:
+        try:
+            if not in_turn(ctx):
+                return Again(IN_LINE_S, "in line for the session")
             return STEPS[ctx.job.step](ctx)
         except SessionNotFound as lost:
             return without_session(ctx, lost)
@@ -93,7 +104,7 @@ class Runner:
     # --- gates ------------------------------------------------------------------------------------
 
     def _blocked(self, job: Job) -> Closed | None:
-        closed = self._shop.gates.closed()
+        closed = self._shop.gates.recent()
         if job.reason.startswith("trial:"):
             closed.pop(Gate(job.reason.removeprefix("trial:")), None)
         return blocking(closed, job.step)
@@ -147,7 +158,7 @@ class Runner:
     def _advance(self, lease: Lease, step: Step, now: float, after_s: float) -> None:
         until = now + after_s
         state = State.WAITING if after_s else State.QUEUED
-        due = until if after_s else now + GRACE_S
+        due = until if after_s else now + self._shop.settings.lease_s
         self._end(lease, Move(state, step, until if after_s else 0.0, due), ended=now)
         if not after_s:
             self._shop.send(lease.job.id, step, "fresh")
@@ -204,6 +215,10 @@ class Runner:
         if after.state is State.DONE:
             lease.checkpoint = lease.checkpoint.evolve(draft=None)  # delivered: a job stays about 1 KB
         lease.move(move, steps)
+        if after.state is State.DONE and job.spec.prepared:
+            Path(job.spec.prepared).unlink(missing_ok=True)  # what was sent in the source's place
+        if after.ended and job.spec.session_group:
+            self._shop.limits.groups.leave(job.spec.session_group, job.id)
         log.info(after.state, job=job.id, file=Path(job.spec.source).name, step=move.step)
 
     def _put_result(self, job: Job) -> None:

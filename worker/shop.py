@@ -16,6 +16,7 @@ from config.settings import Settings
 from config.skills import Skill
 from jobs.budget import Budget
 from jobs.gates import Gates
+from jobs.groups import Groups
 from jobs.lease import Heartbeat, Lease
 from jobs.ledger import Ledger
 from jobs.limits import RateLimit
@@ -101,6 +102,7 @@ def open_limits(settings: Settings, ledger: Ledger) -> Limits:
         renders=Slots(ledger, "render", renders, while_running=False),
         transfers=Slots(ledger, "transfer", settings.max_transfers, while_running=True),
         budget=Budget(ledger),
+        groups=Groups(ledger),
     )
 
 

@@ -92,8 +92,7 @@ def main() -> int:
                 done_to[disturb(stage, rng)] += 1
                 next_s += EVERY_S
             time.sleep(0.2)
-        jobs, seen = stage.jobs(ids), stage.http.get("/_studio/ledger").json()["requests"]
-        faults = Counter(one["fault"] for one in seen if one["fault"])
+        jobs, faults = stage.jobs(ids), Counter(stage.http.get("/_studio/ledger").json()["faults"])
         lost = [job for job in jobs if job.state not in ENDED]
         print(f"{FILES} files in {time.monotonic() - began:.0f} s: {states(jobs)}")
         print(

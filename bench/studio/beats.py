@@ -37,7 +37,7 @@ def filmed(folder: Path) -> list[list[object]]:
     rng = np.random.default_rng(7)
     rows: list[list[object]] = []
     for number, mood in enumerate(sorted(MOODS)):
-        lengths = np.round(rng.uniform(1.0, 5.0, 8), 2)
+        lengths = np.round(rng.uniform(1.04, 5.0, 8) * 25) / 25  # whole frames
         clip = scenes(folder / f"{number}.mp4", list(lengths))
         plan = read_plan(draft(float(lengths.sum()), {"mood": mood}, video=True), {"clip": clip})
         cuts = np.cumsum(lengths)[:-1]

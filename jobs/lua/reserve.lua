@@ -8,4 +8,5 @@ local aside = tonumber(redis.call('HGET', key, 'aside') or 0)
 if limit and spent + aside + credits > tonumber(limit) then return 0 end
 redis.call('HSET', key, 'job:' .. id, credits)
 redis.call('HINCRBYFLOAT', key, 'aside', credits)
+redis.call('HINCRBY', key, 'edits', 1)
 return 1

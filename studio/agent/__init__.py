@@ -9,7 +9,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from studio import timeline
 from studio.agent import words
 from studio.agent.music import add_music, change_music, remove_music
 from studio.agent.picture import change_original, change_shape, change_title, trim
@@ -17,6 +19,9 @@ from studio.agent.stage import Stage
 from studio.agent.wishes import Wish, read
 from studio.model import Draft, Media
 from studio.timeline import media_ids
+
+if TYPE_CHECKING:  # numpy is loaded on first use, so that the server starts fast.
+    from studio.music.song import Song
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +32,15 @@ class Reply:
     said: str
 
 
-def needs_look(instruction: str) -> bool:
-    """Say whether the agent has to know the picture: music is asked, and no mood named."""
-    wish = read(instruction)
-    return wish.music and wish.mood is None
+def wants_music(instruction: str) -> bool:
+    """Say whether music is asked for: the agent then has to know the picture and the library."""
+    return read(instruction).music
 
 
-def edit(instruction: str, draft: Draft | None, media: tuple[Media, ...]) -> Reply:
-    """Carry out an instruction on a copy of the draft."""
+def edit(
+    instruction: str, draft: Draft | None, media: tuple[Media, ...], songs: tuple[Song, ...] = ()
+) -> Reply:
+    """Carry out an instruction on a copy of the draft; `songs` are those of the user's own library."""
     chinese = words.is_chinese(instruction)
     if not draft or not media:
         return Reply(None, _pick(chinese, "Please upload a video first.", "请先上传视频。"))
@@ -42,14 +48,23 @@ def edit(instruction: str, draft: Draft | None, media: tuple[Media, ...]) -> Rep
     if wish.empty:
         return Reply(None, _pick(chinese, _LOST, _LOST_CHINESE))
     shown = media_ids(draft)
-    stage = Stage(
-        copy.deepcopy(draft), tuple(item for item in media if item.id in shown), instruction, chinese
-    )
+    seen = tuple(item for item in media if item.id in shown)
+    stage = Stage(copy.deepcopy(draft), seen, instruction, chinese, songs)
     for step in _STEPS:
         step(wish, stage)
     changed = stage.draft != draft
+    if changed:
+        timeline.keep_findings(stage.draft, seen)
+    _say_what_was_lost(wish, stage)
     said = ("" if chinese else " ").join(stage.said)
     return Reply(stage.draft if changed else None, said or _pick(chinese, _SAME, _SAME_CHINESE))
+
+
+def _say_what_was_lost(wish: Wish, stage: Stage) -> None:
+    for order in wish.lost:
+        stage.say(
+            f'I did not understand "{order}"; that stays as it was.', f"我没有理解“{order}”，这部分保持不变。"
+        )
 
 
 _LOST = (

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 from studio import timeline
 from studio.agent import words
+from studio.agent.choosing import choose
 from studio.agent.picture import set_original
 from studio.agent.stage import Stage
 from studio.agent.wishes import Wish
-from studio.music.moods import MOODS, seed_for
 from studio.timeline import Segment
 
-DEFAULT_VOLUME = 0.35
 _SLOWEST_BPM, _FASTEST_BPM = 40, 200
 
 
@@ -36,48 +35,23 @@ def add_music(wish: Wish, stage: Stage) -> None:
     old = timeline.music_track(stage.draft)
     if old is not None:
         timeline.remove(stage.draft, old)
-    segment = _compose(wish, stage, old["sg"][0] if old else None)
-    title = segment["m"]["title"]
-    stage.draft["t"].append({"tt": timeline.AUDIO, "m": {"title": title, "kind": "bgm"}, "sg": [segment]})
-    bpm, percent = segment["m"]["bpm"], round(segment["m"]["volume"] * 100)
+    meta = choose(wish, stage, old["sg"][0]["m"] if old else {})
+    segment = {"d": stage.draft["d"], "m": meta}
+    track = {"tt": timeline.AUDIO, "m": {"title": meta["title"], "kind": "bgm"}, "sg": [segment]}
+    stage.draft["t"].append(track)
+    percent = round(meta["volume"] * 100)
     stage.say(
-        f"Added {title} background music at {bpm} BPM, {percent}% volume.",
-        f"已添加{title}背景音乐，{bpm} BPM，音量{percent}%。",
+        f"Added background music: {meta['reason']}, at {percent}% volume.",
+        f"已添加背景音乐：{meta['reason']}，音量{percent}%。",
     )
-
-
-def _compose(wish: Wish, stage: Stage, old: Segment | None) -> Segment:
-    """Make the music's segment; what the old music had and the wish leaves open stays."""
-    before = old["m"] if old else {}
-    suggested = next((item.look.mood for item in stage.media if item.look), "calm")
-    mood = MOODS[wish.mood or (before.get("mood") if wish.another else None) or suggested]
-    tempo = wish.tempo if wish.tempo and old is None else 1.0
-    meta = {
-        "title": wish.genre or mood.title,
-        "mood": mood.name,
-        "genre": (wish.genre or mood.genre).lower(),
-        "bpm": wish.bpm or round(mood.bpm * tempo),
-        "seed": _seed(stage, before.get("seed")),
-        "volume": wish.volume if wish.volume is not None else before.get("volume", DEFAULT_VOLUME),
-        "start": 0,
-        "fade_in_ms": before.get("fade_in_ms", 0),
-        "fade_out_ms": before.get("fade_out_ms", 0),
-        "duck": before.get("duck", True),
-        "without": list(before.get("without", [])),
-    }
-    return {"d": stage.draft["d"], "m": meta}
-
-
-def _seed(stage: Stage, before: int | None) -> int:
-    """The same file and instruction give the same piece; asked again on top of it, another one."""
-    source = "".join(item.sha256 for item in stage.media)
-    return seed_for(f"{source}|{stage.instruction}|{'' if before is None else before}")
 
 
 def change_music(wish: Wish, stage: Stage) -> None:
     """Change the music that is there: loudness, tempo, length, fades, ducking, instruments."""
-    wanted = (wish.volume, wish.louder, wish.bpm, wish.tempo, wish.fade_in_s, wish.fade_out_s, wish.first_s)
-    if all(value is None for value in wanted) and not wish.without and wish.duck is None:
+    wanted = (
+        wish.volume, wish.louder, wish.bpm, wish.tempo, wish.fade_in_s, wish.fade_out_s, wish.span, wish.duck,
+    )  # fmt: skip
+    if all(value is None for value in wanted) and not wish.without:
         return
     music = stage.music
     if music is None:
@@ -115,10 +89,24 @@ def _tempo(wish: Wish, stage: Stage, music: Segment) -> None:
     bpm = wish.bpm or (None if wish.music or wish.tempo is None else round(music["m"]["bpm"] * wish.tempo))
     if bpm is None:
         return
+    if _is_song(music):
+        _say_it_is_a_song(stage, "tempo", "速度")
+        return
     fresh = min(_FASTEST_BPM, max(_SLOWEST_BPM, bpm))
     if music["m"]["bpm"] != fresh:
         stage.say(f"Set the tempo to {fresh} BPM.", f"速度已设为{fresh} BPM。")
-    music["m"]["bpm"] = fresh
+    music["m"].update({"bpm": fresh, "steady": True})
+
+
+def _is_song(music: Segment) -> bool:
+    return "song" in music["m"]
+
+
+def _say_it_is_a_song(stage: Stage, what: str, in_chinese: str) -> None:
+    stage.say(
+        f"This is a song of your library; its {what} cannot be changed. Ask for another one instead.",
+        f"这是您音乐库中的歌曲，{in_chinese}无法更改，可以换一首。",
+    )
 
 
 def _fades(wish: Wish, stage: Stage, music: Segment) -> None:
@@ -146,18 +134,24 @@ def _duck(wish: Wish, stage: Stage, music: Segment) -> None:
 def _without(wish: Wish, stage: Stage, music: Segment) -> None:
     if not wish.without:
         return
+    if _is_song(music):
+        _say_it_is_a_song(stage, "instruments", "乐器")
+        return
     music["m"]["without"] = list(dict.fromkeys([*music["m"]["without"], *wish.without]))
     listed = ", ".join(wish.without)
     stage.say(f"Left out: {listed}.", f"已去掉：{listed}。")
 
 
 def _range(wish: Wish, stage: Stage, music: Segment) -> None:
-    if wish.first_s is None:
+    if wish.span is None:
         return
-    music["d"] = min(round(wish.first_s * 1000), stage.draft["d"])
-    stage.say(
-        f"The music plays in the first {music['d'] / 1000:g} s.", f"音乐只在前{music['d'] / 1000:g}秒播放。"
-    )
+    start_ms, end_ms = wish.span.within(stage.draft["d"])
+    if start_ms >= end_ms:
+        stage.say("The video is shorter than that; the music stays as it is.", "视频比这还短，音乐不变。")
+        return
+    music["m"]["start"], music["d"] = start_ms, end_ms - start_ms
+    start, end = f"{start_ms / 1000:g}", f"{end_ms / 1000:g}"
+    stage.say(f"The music plays from {start} s to {end} s.", f"音乐从第{start}秒播放到第{end}秒。")
 
 
 _MUSIC_STEPS: tuple[Callable[[Wish, Stage, Segment], None], ...] = (

@@ -16,12 +16,16 @@ def trim(wish: Wish, stage: Stage) -> None:
         _keep(stage, round(wish.skip_s * 1000), stage.draft["d"])
     if wish.keep_s:
         _keep(stage, 0, round(wish.keep_s * 1000))
+    if wish.keep_last_s:
+        _keep(stage, stage.draft["d"] - round(wish.keep_last_s * 1000), stage.draft["d"])
+    if wish.drop_last_s:
+        _keep(stage, 0, stage.draft["d"] - round(wish.drop_last_s * 1000))
 
 
 def _keep(stage: Stage, from_ms: int, to_ms: int) -> None:
     """Keep the part of the timeline from `from_ms` to `to_ms`; what lies outside goes."""
     end_ms = min(to_ms, stage.draft["d"])
-    if from_ms >= end_ms or end_ms - from_ms == stage.draft["d"]:
+    if not 0 <= from_ms < end_ms or end_ms - from_ms == stage.draft["d"]:
         stage.say("The video is shorter than that; its length stays.", "视频比这还短，长度保持不变。")
         return
     for track in stage.draft["t"]:

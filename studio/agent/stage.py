@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from studio import timeline
 from studio.model import Draft, Media
 from studio.timeline import Segment
+
+if TYPE_CHECKING:  # numpy is loaded on first use, so that the server starts fast.
+    from studio.music.song import Song
 
 
 @dataclass(slots=True)
@@ -17,6 +21,7 @@ class Stage:
     media: tuple[Media, ...]
     instruction: str
     chinese: bool
+    songs: tuple[Song, ...] = ()
     said: list[str] = field(default_factory=list)
 
     def say(self, english: str, chinese: str) -> None:

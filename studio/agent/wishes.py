@@ -15,6 +15,17 @@ _NUMBER = r"(\d+(?:\.\d+)?)"
 _SECOND_WORD = r"(?:-?\s*(?:seconds?|secs?|s(?![a-z])|秒钟?))"
 _SECONDS = re.compile(_NUMBER + r"\s*" + _SECOND_WORD, re.IGNORECASE)
 _FIRST = re.compile(rf"(?:first|opening|initial|前面?|开头)\s*{_NUMBER}\s*{_SECOND_WORD}", re.IGNORECASE)
+_LAST = re.compile(rf"(?:last|final|closing|最后|末尾|结尾)\s*{_NUMBER}\s*{_SECOND_WORD}", re.IGNORECASE)
+_START = re.compile(
+    rf"(?:start|begin|come|enter)\w*\s(?:[a-z]+ ){{0,3}}(?:at|after|from)\s*{_NUMBER}\s*{_SECOND_WORD}"
+    rf"|从第?\s*{_NUMBER}\s*秒钟?(?:开始|起)",
+    re.IGNORECASE,
+)
+_BETWEEN = re.compile(
+    rf"(?:from|between)\s*{_NUMBER}\s*{_SECOND_WORD}?\s*(?:to|until|till|and|-|–)\s*{_NUMBER}\s*{_SECOND_WORD}"
+    rf"|从?第?{_NUMBER}\s*秒?\s*[到至]\s*第?{_NUMBER}\s*秒",
+    re.IGNORECASE,
+)
 _PERCENT = re.compile(_NUMBER + r"\s*(?:%|％|percent|per cent)|百分之\s*" + _NUMBER, re.IGNORECASE)
 _BPM = re.compile(
     r"(\d{2,3})\s*(?:bpm|拍)|bpm\s*(?:of|=|:)?\s*(\d{2,3})|tempo\s*(?:of|=|:|to)\s*(\d{2,3})", re.IGNORECASE
@@ -30,8 +41,23 @@ _AFTER_TITLE = re.compile(
     r"\s+(?:for \d.*|at the (?:start|end|beginning).*|in the .*|on .*)?$", re.IGNORECASE
 )
 _CLAUSE = re.compile(
-    r"[,;.!?，；。！？、]+(?!\d)|\b(?:and(?!\s+out)|then|but|while)\b|然后|并且|并|同时|而且", re.IGNORECASE
+    r"[,;.!?，；。！？、]+(?!\d)|\b(?:and(?!\s+(?:out|\d))|then|but|while)\b|然后|并且|并|同时|而且",
+    re.IGNORECASE,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the timeline, in s from its start, or from its end where negative; None is the very end."""
+
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    def within(self, length_ms: int) -> tuple[int, int]:
+        """Return start and end in ms on a timeline of that length."""
+        start_ms = round(self.start_s * 1000) + (length_ms if self.start_s < 0 else 0)
+        end_ms = length_ms if self.end_s is None else min(length_ms, round(self.end_s * 1000))
+        return max(0, start_ms), end_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +77,7 @@ class Wish:
     fade_out_s: float | None = None
     duck: bool | None = None
     without: tuple[str, ...] = ()
-    first_s: float | None = None
+    span: Span | None = None
     original: float | None = None
     title: str | None = None
     title_s: float | None = None
@@ -61,21 +87,33 @@ class Wish:
     fit: str | None = None
     keep_s: float | None = None
     skip_s: float | None = None
+    keep_last_s: float | None = None
+    drop_last_s: float | None = None
+    lost: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Whether nothing was understood."""
-        return self == Wish()
+        return replace(self, lost=()) == Wish()
 
 
 def read(text: str) -> Wish:
     """Understand an instruction as far as the tables go."""
     bare, title = _lift_quotes(text)
     wish = _read_title(bare, Wish(), title)
+    lost: list[str] = []
     for clause in _clauses(bare):
-        for reader in _READERS:
-            wish = reader(clause, wish)
-    return _settle(bare, wish)
+        if words.ORDER.match(clause) and not words.TITLE.search(clause) and _understood(clause, Wish()).empty:
+            lost.append(clause)
+        wish = _understood(clause, wish)
+    wish = _settle(bare, wish)
+    return replace(wish, lost=tuple(lost))
+
+
+def _understood(clause: str, wish: Wish) -> Wish:
+    for reader in _READERS:
+        wish = reader(clause, wish)
+    return wish
 
 
 def _lift_quotes(text: str) -> tuple[str, str | None]:
@@ -200,12 +238,33 @@ def _read_aspect(clause: str, wish: Wish) -> Wish:
 
 
 def _read_length(clause: str, wish: Wish) -> Wish:
-    first = _FIRST.search(clause)
-    if words.CUT_START.search(clause) and first:
-        return replace(wish, skip_s=float(first[1]))
+    first_s, last_s = _found_s(_FIRST, clause), _found_s(_LAST, clause)
+    if words.CUT.search(clause) and (first_s or last_s) and not words.TRIM.search(clause):
+        return replace(wish, skip_s=first_s, drop_last_s=last_s)
     if words.TRIM.search(clause):
-        return replace(wish, keep_s=float(first[1]) if first else _seconds(clause))
-    return replace(wish, first_s=float(first[1])) if first else wish
+        return replace(wish, keep_s=first_s or (None if last_s else _seconds(clause)), keep_last_s=last_s)
+    return wish
+
+
+def _read_span(clause: str, wish: Wish) -> Wish:
+    """Read where the music plays; a length that belongs to a fade, a title or a cut is none of it."""
+    if any(other.search(clause) for other in (words.FADES, words.TITLE, words.CUT, words.TRIM)):
+        return wish
+    between = _BETWEEN.search(clause)
+    if between:
+        from_s, to_s = (float(group) for group in between.groups() if group)
+        return replace(wish, span=Span(from_s, to_s))
+    first_s, last_s, start_s = (_found_s(part, clause) for part in (_FIRST, _LAST, _START))
+    if first_s:
+        return replace(wish, span=Span(0.0, first_s))
+    if last_s:
+        return replace(wish, span=Span(-last_s))
+    return replace(wish, span=Span(start_s)) if start_s else wish
+
+
+def _found_s(part: re.Pattern[str], clause: str) -> float | None:
+    found = part.search(clause)
+    return float(next(group for group in found.groups() if group)) if found else None
 
 
 _READERS: tuple[Callable[[str, Wish], Wish], ...] = (
@@ -220,6 +279,7 @@ _READERS: tuple[Callable[[str, Wish], Wish], ...] = (
     _read_without,
     _read_aspect,
     _read_length,
+    _read_span,
 )
 
 

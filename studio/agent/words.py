@@ -78,7 +78,7 @@ MOODS: Table[str] = table(
             "epic",
         ),
         (
-            "sad; melancholy; melancholic; sorrowful; tearful; emotional; lonely; nostalgic; grief; "
+            "sad; sadder; melancholy; melancholic; sorrowful; tearful; emotional; lonely; nostalgic; grief; "
             "moving; 悲伤; 忧伤; 伤感; 难过; 悲; 感人; 催泪; 怀旧; 孤独",
             "sad",
         ),
@@ -88,17 +88,17 @@ MOODS: Table[str] = table(
             "romantic",
         ),
         (
-            "dark; scary; horror; tense; suspense; suspenseful; ominous; mysterious; mystery; "
+            "dark; darker; scary; horror; tense; suspense; suspenseful; ominous; mysterious; mystery; "
             "spooky; creepy; thriller; 黑暗; 恐怖; 紧张; 悬疑; 神秘; 阴森; 惊悚",
             "dark",
         ),
         (
-            "dreamy; ethereal; ambient; floating; spacey; magical; atmospheric; hazy; surreal; 梦幻; "
-            "空灵; 飘渺; 迷幻; 氛围",
+            "dreamy; dreamier; ethereal; ambient; floating; spacey; magical; atmospheric; hazy; surreal; "
+            "梦幻; 空灵; 飘渺; 迷幻; 氛围",
             "dreamy",
         ),
         (
-            "happy; cheerful; joyful; joyous; fun; funny; playful; sunny; bright; positive; "
+            "happy; happier; cheerful; joyful; joyous; fun; funny; playful; sunny; bright; positive; "
             "feel[- ]good; birthday; party; light-hearted; 快乐; 欢快; 开心; 愉快; 轻快; 明亮; 明快; "
             "搞笑; 有趣; 喜庆; 阳光; 生日",
             "happy",
@@ -242,11 +242,21 @@ FIT: Table[str] = table(
 )
 
 TRIM = pattern(
-    "trim; shorten; cut (?:it |the video |the clip )?(?:down )?to; keep (?:only|just); "
-    "only keep; just keep; clip to; limit (?:it )?to; 截取; 剪到; 剪成; 剪辑到; 只保留; "
-    "保留前; 裁到; 缩短"
+    "trim (?:it |the video |the clip )?(?:down )?to; trim(?! off| away| the); shorten; "
+    "cut (?:it |the video |the clip )?(?:down )?to; keep (?:only|just); only keep; just keep; "
+    "keep the (?:first|last); clip to; limit (?:it )?to; "
+    "截取; 剪到; 剪成; 剪辑到; 只保留; 保留前; 保留最后; 裁到; 缩短"
 )
-CUT_START = pattern(
-    "cut (?:off |out )?the first; remove the first; skip the first; drop the first; "
-    "delete the first; 剪掉前; 去掉前; 删除前; 跳过前; 删掉前"
+CUT = pattern(
+    "cut (?:off |out |away )?the (?:first|last|final|opening); "
+    "(?:remove|skip|drop|delete|lose|trim|chop)(?: off| away)? the (?:first|last|final|opening); "
+    "(?:剪掉|去掉|删除|跳过|删掉|剪去)(?:前|开头|最后|结尾|末尾)"
 )
+ORDER = pattern(
+    "(?:please |pls |can you |could you |now |also )*(?:make|add|put|change|turn|set|apply|insert|remove|"
+    "delete|replace|speed|slow|zoom|rotate|flip|mirror|stabili[sz]e|color|colour|translate|convert|draw|"
+    "show|blur|sharpen|reverse|record|generate|create); "
+    "(?:请|请你|帮我|再|也)*(?:把|将|加|添加|改|变|换|让|调|旋转|翻转|翻译|去掉|删除|生成|画)"
+)
+"""How an order begins; one that leads to nothing is told to whoever gave it."""
+FADES = pattern(f"{FADE_IN.pattern}|{FADE_OUT.pattern}|{FADE_BOTH.pattern}|{NO_FADE.pattern}")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
-from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 from studio.analyse.findings import Spans
 from studio.analyse.loudness import SILENT_LUFS, Meter
+from studio.analyse.samples import blocks_of
 
 Curve = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -54,7 +52,7 @@ class _Frames:
 def listen(path: Path) -> Heard:
     """Return what is heard in `path`. Raises av.FFmpegError when it cannot be opened."""
     meter, curves = Meter(_RATE, with_peaks=False), []
-    for block in _blocks(path):
+    for block in blocks_of(path, _RATE, _BLOCK):
         meter.take(block)
         curves.append(_measure(block.mean(axis=1)))
     lufs = meter.lufs()
@@ -67,32 +65,6 @@ def listen(path: Path) -> Heard:
         silence_s=_spans(frames.level_db < _SILENCE_DB, _SILENCE_S, 0.0),
         tempo_bpm=_tempo_bpm(frames.onset),
     )
-
-
-def _blocks(path: Path) -> Iterator[Curve]:
-    """Yield the sound as (samples, 2) at 16 kHz, in blocks of 8 s, the last one shorter."""
-    resampler = AudioResampler(format="flt", layout="stereo", rate=_RATE)
-    waiting: list[Curve] = []
-    size = 0
-    with av.open(str(path)) as container:
-        for chunk in _chunks(container, resampler):
-            waiting.append(chunk)
-            size += len(chunk)
-            if size >= _BLOCK:
-                joined = np.concatenate(waiting)
-                yield joined[:_BLOCK]
-                waiting, size = [joined[_BLOCK:]], size - _BLOCK
-    if size:
-        yield np.concatenate(waiting)
-
-
-def _chunks(container: av.container.InputContainer, resampler: AudioResampler) -> Iterator[Curve]:
-    try:
-        for frame in container.decode(container.streams.audio[0]):
-            for piece in resampler.resample(frame):
-                yield piece.to_ndarray().reshape(-1, 2).astype(np.float32, copy=False)
-    except av.FFmpegError:
-        return  # a damaged rest: what was heard up to here counts
 
 
 def _measure(mono: Curve) -> tuple[Curve, Curve, Curve, Curve]:

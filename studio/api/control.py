@@ -40,8 +40,9 @@ class Register(Body):
 
 
 async def show_ledger(studio: Studio, request: Request) -> Response:
-    """Answer charges, requests, renders and accounts."""
-    return JSONResponse(await studio.remember(studio.store.journal.ledger))
+    """Answer charges, requests, renders and accounts, and how often each kind of fault has struck."""
+    seen = await studio.remember(studio.store.journal.ledger)
+    return JSONResponse({**seen, "faults": dict(studio.faults.struck)})
 
 
 async def show_health(studio: Studio, request: Request) -> Response:

@@ -9,8 +9,9 @@ from functools import lru_cache
 import numpy as np
 
 from studio.music.drums import drum
+from studio.music.genres import styled
 from studio.music.grid import Seconds, beat_grid
-from studio.music.moods import MOODS
+from studio.music.moods import Mood
 from studio.music.parts import Band
 from studio.music.room import Room
 from studio.music.score import Hit, Note, Score, plan_form
@@ -28,7 +29,8 @@ _LEVEL = 1.0
 class MusicSpec:
     """What to compose: a mood of MOODS, beats per minute, a seed, cuts to meet (s), parts to leave out.
 
-    The parts are chords (with the pad), bass, lead and drums; `bpm` 0 is the mood's own tempo.
+    The parts are chords (with the pad), bass, lead and drums; `bpm` 0 is the mood's own tempo, `steady` keeps
+    to it. `genre` is one of GENRES, or "" for the mood's own.
     """
 
     mood: str
@@ -36,6 +38,28 @@ class MusicSpec:
     seed: int = 0
     cuts_s: tuple[float, ...] = ()
     without: frozenset[str] = frozenset()
+    genre: str = ""
+    steady: bool = False
+
+    @property
+    def style(self) -> Mood:
+        """Return the mood as its genre plays it."""
+        return styled(self.mood, self.genre)
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A composed piece, as a `studio.music.piece.Piece`."""
+
+    spec: MusicSpec
+
+    def blocks(self, duration_s: float) -> Iterator[Stereo]:
+        """Yield the piece; see `blocks`."""
+        return blocks(self.spec, duration_s)
+
+    def beats(self, duration_s: float) -> Seconds:
+        """Return the times of its beats, in s."""
+        return beats_of(self.spec, duration_s)
 
 
 def compose(spec: MusicSpec, duration_s: float) -> Stereo:
@@ -51,7 +75,7 @@ def compose(spec: MusicSpec, duration_s: float) -> Stereo:
 
 def blocks(spec: MusicSpec, duration_s: float) -> Iterator[Stereo]:
     """Yield the piece in blocks of at most 4 s, so that an hour needs no more memory than a minute."""
-    mood = MOODS[spec.mood]
+    mood = spec.style
     score = write(spec, duration_s)
     total = round(duration_s * RATE)
     room = Room(mood.room_s, BLOCK)
@@ -66,13 +90,13 @@ def blocks(spec: MusicSpec, duration_s: float) -> Iterator[Stereo]:
 
 def beats_of(spec: MusicSpec, duration_s: float) -> Seconds:
     """Return the times of the beats (s) of the piece that `spec` leads to."""
-    mood = MOODS[spec.mood]
-    return beat_grid(spec.bpm or mood.bpm, duration_s, spec.cuts_s)
+    mood = spec.style
+    return beat_grid(spec.bpm or mood.bpm, duration_s, spec.cuts_s, steady=spec.steady)
 
 
 def write(spec: MusicSpec, duration_s: float) -> Score:
     """Write the notes and strokes of a piece; the same spec and length give the same score."""
-    mood = MOODS[spec.mood]
+    mood = spec.style
     rng = np.random.default_rng(spec.seed)
     tonic = mood.tonic + int(rng.integers(-2, 4))
     grid = beats_of(spec, duration_s)

@@ -44,6 +44,12 @@ PATTERNS: dict[str, tuple[Stroke, ...]] = {
     "heartbeat": _strokes("deep", 0.9, 0, 0.5) + _strokes("deep", 0.5, 2.5),
     "shimmer": _strokes("soft_kick", 0.5, 0) + _strokes("tick", 0.16, 0.5, 1.5, 2.5, 3.5)
     + _strokes("brush", 0.3, 2),
+    "backbeat": _strokes("kick", 0.95, 0, 1.5, 2) + _strokes("snare", 0.7, 1, 3)
+    + _strokes("hat", 0.38, *_EIGHTHS),
+    "boom_bap": _strokes("kick", 0.95, 0, 0.75, 2.5) + _strokes("snare", 0.6, 1, 3)
+    + _strokes("tick", 0.3, *_EIGHTHS),
+    "ride": _strokes("soft_kick", 0.4, 0, 2) + _strokes("rim", 0.4, 1, 3)
+    + _strokes("hat", 0.36, 0, 1, 1.5, 2, 3, 3.5),
 }  # fmt: skip
 
 

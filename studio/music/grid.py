@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 Seconds = NDArray[np.float64]
 
-_BEND = 0.15  # a stretch between two cuts may run that much faster or slower than the tempo
+_BEND = 0.18  # a stretch between two cuts may run that much faster or slower than the tempo
 _WINDOW = 10  # how many cuts back an anchor may lie
-_TEMPI = (1.0, 1.03, 0.97, 1.06, 0.94, 1.09, 0.91, 1.14, 1.2)
-_TEMPO_COST = 20.0
+# Tempi to try, as shares of the one asked for: with cuts close together a slow piece may go faster by half.
+_TEMPI = (
+    1.0, 0.84, 0.87, 0.9, 0.93, 0.95, 0.975, 1.025, 1.05, 1.08, 1.11, 1.15, 1.2, 1.25, 1.3, 1.36, 1.42, 1.5,
+)  # fmt: skip
+_TEMPO_COST = 16.0
 _MEETS_S = 0.045
 _BEND_COST = 9.0
 
@@ -28,10 +31,17 @@ class _Way:
     beats: int
 
 
-def beat_grid(bpm: float, duration_s: float, cuts_s: Sequence[float] = ()) -> Seconds:
-    """Return the times of all beats, in s: the first at 0, the last exactly at `duration_s`."""
+def beat_grid(
+    bpm: float, duration_s: float, cuts_s: Sequence[float] = (), *, steady: bool = False
+) -> Seconds:
+    """Return the times of all beats, in s: the first at 0, the last exactly at `duration_s`.
+
+    `steady` keeps to `bpm`, within the bend that cuts and the last frame need; else a tempo near it is taken
+    when more cuts are met at it.
+    """
     anchors = _anchors(duration_s, cuts_s, 30.0 / bpm)
-    best = max((_path(anchors, bpm * factor, abs(factor - 1.0)) for factor in _TEMPI), key=lambda way: way[0])
+    tempi = (1.0,) if steady else _TEMPI
+    best = max((_path(anchors, bpm * factor, abs(factor - 1.0)) for factor in tempi), key=lambda way: way[0])
     return _beats(anchors, best[1])
 
 

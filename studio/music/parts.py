@@ -46,6 +46,7 @@ CHORDS: dict[str, tuple[Touch, ...]] = {
     "roll": _row(0.5, 0.9, 0.7, "02132312"),
     "swell": (Touch(0, 3.6, 0.8),),
     "cascade": _row(0.5, 1.4, 0.6, "32103120"),
+    "drive": tuple(Touch(n / 2, 0.42, 0.85 if n % 2 == 0 else 0.6) for n in range(2 * BAR)),
 }
 
 BASSES: dict[str, tuple[Touch, ...]] = {
@@ -56,6 +57,7 @@ BASSES: dict[str, tuple[Touch, ...]] = {
     ),
     "pulse": tuple(Touch(n / 2, 0.42, 0.8 if n % 2 == 0 else 0.55, (0,)) for n in range(2 * BAR)),
     "long": (Touch(0, 3.8, 0.8, (0,)),),
+    "walking": tuple(Touch(n, 0.9, 0.8, (step,)) for n, step in enumerate((0, 4, 7, 9))),
     "eighths": tuple(
         Touch(n / 2, 0.4, 0.5 if n % 2 == 0 else 0.9, (0 if n != 7 else 12,)) for n in range(2 * BAR)
     ),

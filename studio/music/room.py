@@ -11,6 +11,7 @@ from studio.music.voices import RATE, Stereo
 
 _PREDELAY_S = 0.018
 _RISE_S = 0.012
+_GRAIN = 1 << 15  # a multiple of it is quick to transform, and wastes less than the next power of two
 
 
 @lru_cache(maxsize=4)
@@ -35,7 +36,7 @@ class Room:
         """Take the time to fall by 60 dB (s) and the block size (samples)."""
         impulse = _impulse(length_s)
         self._block = block
-        self._size = 1 << (block + len(impulse) - 1).bit_length()
+        self._size = -(-(block + len(impulse)) // _GRAIN) * _GRAIN
         self._answer: NDArray[np.complex64] = np.fft.rfft(impulse, self._size, axis=0).astype(np.complex64)
         self._tail = np.zeros((self._size, 2), dtype=np.float32)
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.analyse.findings import Spans
 from studio.analyse.loudness import HOPS_PER_S, Meter, Samples, true_peaks
-from studio.errors import RenderCancelled
-from studio.music.compose import blocks
+from studio.errors import RenderCancelled, RenderFailed
 from studio.render.ffmpeg import RATE, sound_into, sound_of
 from studio.render.master import master
 from studio.render.plan import Bed, Clip, Plan
@@ -26,7 +26,9 @@ _CEILING_DBTP, _PROMISED_DBTP = -1.5, -1.05
 _ROUNDS = 4
 _MOST_DB = 24.0
 _DUCK_DB = 12.0
-_DUCK_IN_S, _DUCK_OUT_S, _DUCK_GAP_S = 0.25, 0.6, 0.9
+_DUCK_IN_S, _DUCK_OUT_S = 0.25, 0.6
+_DUCK_EARLY_S, _DUCK_HOLD_S = 0.1, 0.3  # soft first and last syllables are heard late, and lost early
+_DUCK_GAP_S = 1.3  # a shorter pause stays ducked
 
 Report = Callable[[float], None]
 Cancelled = Callable[[], bool]
@@ -79,20 +81,26 @@ class _Sound:
 
 
 class _Music:
-    """A composed bed, written to disk once, then laid under the original with volume, fades and ducks."""
+    """A bed of music, written to disk once, then laid under the original with volume, fades and ducks."""
 
     def __init__(self, bed: Bed, speech_s: Spans, path: Path, cancelled: Cancelled) -> None:
         self._bed = bed
         self._first = round(bed.start_s * RATE)
         self._track = Track(path, round(bed.length_s * RATE))
         self._ducks = _duck_points(speech_s, _duck_db(bed)) if bed.duck else None
+        try:
+            self._gain = bed.volume * _to_common(self._written_lufs(cancelled))
+        except av.FFmpegError as exc:
+            raise RenderFailed("the song cannot be read any more; ask for another one") from exc
+
+    def _written_lufs(self, cancelled: Cancelled) -> float:
         meter, at = Meter(RATE, with_peaks=False), 0
-        for block in blocks(bed.spec, bed.length_s):
+        for block in self._bed.piece.blocks(self._bed.length_s):
             _go_on(cancelled)
             meter.take(block)
             self._track.write(at, block)
             at += len(block)
-        self._gain = bed.volume * _to_common(meter.lufs())
+        return meter.lufs()
 
     def add_to(self, block: Samples, at: int) -> None:
         begin = max(at, self._first)
@@ -100,6 +108,10 @@ class _Music:
         if begin < end:
             samples = self._track.read(begin - self._first, end - begin)
             block[begin - at : end - at] += samples * self._curve(begin, end)[:, None]
+
+    def forget(self) -> None:
+        """Give the room on the disk back; what was added is in the mix."""
+        self._track.path.unlink(missing_ok=True)
 
     def _curve(self, begin: int, end: int) -> Mono:
         seconds = np.arange(begin, end) / RATE
@@ -136,6 +148,8 @@ def mix(plan: Plan, folder: Path, progress: Report, cancelled: Cancelled) -> Pat
                 part.add_to(block, at)
             meter.take(block)
             track.write(at, block)
+    for bed in music:
+        bed.forget()
     progress(0.7)
     return _mastered(track, meter, folder / "sound.m4a", cancelled)
 
@@ -208,6 +222,7 @@ def _duck_points(speech_s: Spans, depth_db: float) -> tuple[list[float], list[fl
     """Return times (s) and levels (dB) of the curve: down before the first word, up after the last."""
     times, levels = [-1.0], [0.0]
     for start_s, end_s in speech_s:
-        times += [start_s - _DUCK_IN_S, start_s, end_s, end_s + _DUCK_OUT_S]
+        down_s, up_s = start_s - _DUCK_EARLY_S, end_s + _DUCK_HOLD_S
+        times += [down_s - _DUCK_IN_S, down_s, up_s, up_s + _DUCK_OUT_S]
         levels += [0.0, -depth_db, -depth_db, 0.0]
     return times, levels

@@ -10,12 +10,15 @@ from typing import Any, Literal, cast
 from studio.analyse import Findings, look
 from studio.errors import RenderFailed, UnreadableMedia
 from studio.media import MediaInfo, probe
-from studio.music.compose import MusicSpec
+from studio.music.compose import Composed, MusicSpec
 from studio.music.moods import MOODS, mood_for, seed_for
+from studio.music.piece import Piece
+from studio.music.recording import Recording
 
 Fit = Literal["keep", "crop", "blur", "pad"]
 
 _VIDEO, _AUDIO, _TEXT = 0, 1, 7
+_SHORTEST_BAR_S = 0.5
 _WHOLE_S = 0.1  # a clip that lacks less than this of its source is the whole source
 
 
@@ -49,7 +52,7 @@ class Clip:
 class Bed:
     """A piece of music on the timeline."""
 
-    spec: MusicSpec
+    piece: Piece
     start_s: float
     length_s: float
     volume: float
@@ -162,16 +165,13 @@ class _Reader:
     ) -> Bed:
         meta = _meta(segment)
         end_s = min(length_s, start_s + (_seconds(segment.get("d")) or length_s))
-        mood = str(meta.get("mood") or mood_for(clips[0].source.findings))
-        spec = MusicSpec(
-            mood=mood if mood in MOODS else "calm",
-            bpm=float(meta.get("bpm") or 0.0),
-            seed=int(meta["seed"]) if "seed" in meta else seed_for(f"{mood} {clips[0].source.path.name}"),
-            cuts_s=tuple(cut - start_s for cut in _cuts(clips) if start_s < cut < end_s),
-            without=frozenset(str(part).lower() for part in meta.get("without") or ()),
-        )
+        if meta.get("song"):
+            piece: Piece = self._recording(meta)
+        else:
+            cuts_s = tuple(cut - start_s for cut in _cuts(clips) if start_s < cut < end_s)
+            piece = Composed(_spec(meta, clips[0].source, cuts_s))
         return Bed(
-            spec=spec,
+            piece=piece,
             start_s=start_s,
             length_s=max(0.0, end_s - start_s),
             volume=float(meta.get("volume", 0.35)),
@@ -179,6 +179,28 @@ class _Reader:
             fade_out_s=_seconds(meta.get("fade_out_ms")),
             duck=bool(meta.get("duck", True)),
         )
+
+    def _recording(self, meta: Mapping[str, Any]) -> Recording:
+        song = str(meta["song"])
+        if song not in self._media:
+            raise RenderFailed(f"the song {song} is no longer in the music folder; ask for another one")
+        first_bar_s, bar_s, song_s = (_seconds(meta[key]) for key in ("first_bar_ms", "bar_ms", "song_ms"))
+        if bar_s < _SHORTEST_BAR_S:
+            raise ValueError("bar_ms is too short for a bar")
+        return Recording(self._media[song], first_bar_s, bar_s, song_s)
+
+
+def _spec(meta: Mapping[str, Any], first: Source, cuts_s: tuple[float, ...]) -> MusicSpec:
+    mood = str(meta.get("mood") or mood_for(first.findings))
+    return MusicSpec(
+        mood=mood if mood in MOODS else "calm",
+        bpm=float(meta.get("bpm") or 0.0),
+        seed=int(meta["seed"]) if "seed" in meta else seed_for(f"{mood} {first.path.name}"),
+        cuts_s=cuts_s,
+        without=frozenset(str(part).lower() for part in meta.get("without") or ()),
+        genre=str(meta.get("genre") or ""),
+        steady=bool(meta.get("steady", False)),
+    )
 
 
 def _cuts(clips: tuple[Clip, ...]) -> list[float]:

@@ -3,24 +3,18 @@
 import structlog
 
 from jobs.model import Step, Turn, TurnStatus
-from nemo import Action, EditReply, NemoError, translate
-from nemo.answers import error_for
-from nemo.errors import (
-    AccountRefused,
-    ExportBlocked,
-    OutOfCredits,
-    RateLimited,
-    SessionNotFound,
-    TokenRefused,
-)
+from nemo import Action, EditReply, NemoError, translate, without_export
+from nemo.errors import ExportBlocked, OutOfCredits, RateLimited, SessionNotFound, TokenRefused
 from worker.context import Context
 from worker.errors import BudgetReached, FileBudget
 from worker.outbox import ensure_room
 from worker.outcome import IN_LINE_S, Advance, Again, Outcome, Unconfirmed
+from worker.progress import still_working
 
 log = structlog.get_logger()
 
-_REFUSALS = (AccountRefused, ExportBlocked, OutOfCredits, RateLimited, SessionNotFound, TokenRefused)
+_GATED = (ExportBlocked, OutOfCredits, RateLimited)
+_REFUSALS = (*_GATED, SessionNotFound, TokenRefused)
 
 FOLLOW_UP = "choose what fits best and go on"
 """What is said to an agent that asks instead of editing; nobody sits there to answer."""
@@ -66,11 +60,11 @@ def _send(ctx: Context, turn: Turn) -> Outcome:
         return Again(IN_LINE_S, "in line for an edit")
     ensure_room(ctx.job)
     _afford(ctx)
-    ctx.keep(before_draft=draft.raw if draft else None)
-    ctx.keep_turn(status=TurnStatus.SENDING, before=digest, reads=0)
+    sending = ctx.turns_with(status=TurnStatus.SENDING, before=digest, reads=0)
+    ctx.keep(before_draft=draft.raw if draft else None, turns=sending)
     ctx.lease.ensure_fresh()
     try:
-        reply = ctx.client.edit(ctx.session_id(), _message(turn), should_stop=ctx.should_stop)
+        reply = _spoken(ctx, turn)
     except NemoError as error:
         if not error.outcome_unknown:
             _refused(ctx)
@@ -82,9 +76,18 @@ def _send(ctx: Context, turn: Turn) -> Outcome:
     return _closed(ctx, turn, reply)
 
 
+def _spoken(ctx: Context, turn: Turn) -> EditReply:
+    """Send the message and follow its stream to the end; a long one says that it still works."""
+    hear = still_working(
+        ctx.now, lambda for_s: log.info("still working", job=ctx.job.id, step="edit", for_s=round(for_s))
+    )
+    message = FOLLOW_UP if turn.follow_ups else without_export(turn.instruction)
+    return ctx.client.edit(ctx.session_id(), message, on_event=hear, should_stop=ctx.should_stop)
+
+
 def _refused(ctx: Context) -> None:
     """The instruction was not taken; ``before`` stays, it guards against an edit that landed all the same."""
-    ctx.keep_turn(status=TurnStatus.PENDING)
+    ctx.keep_turn(status=TurnStatus.PENDING, refused=False)
     ctx.limits.budget.settle(ctx.job.id, paid=False)
     ctx.limits.edits.leave(ctx.job.id)
 
@@ -96,10 +99,6 @@ def _landed(ctx: Context, turn: Turn) -> Outcome:
     return Advance(Step.VERIFY)
 
 
-def _message(turn: Turn) -> str:
-    return FOLLOW_UP if turn.follow_ups else turn.instruction
-
-
 def _afford(ctx: Context) -> None:
     """Look at the balance and the budgets before the paid call; raises before anything is sent."""
     price, spec = ctx.settings.edit_credits, ctx.job.spec
@@ -108,26 +107,38 @@ def _afford(ctx: Context) -> None:
         raise FileBudget(
             f"{spec.max_credits} credits are allowed for this file; its next edit would exceed them"
         )
-    credits = ctx.client.balance()
+    credits = ctx.client.afford(price, ctx.session_id())
+    reserved = ctx.limits.budget.reserve(ctx.job.id, price)
+    spending = ctx.limits.budget.spending()
+    if not reserved:
+        raise BudgetReached(f"another edit would exceed the budget of {spending.limit or 0:.0f} credits")
     if ctx.point.credits_before is None:
-        ctx.keep(credits_before=credits.available)
-    if credits.available < price:
-        raise OutOfCredits(f"{credits.available:.0f} credits are left; an edit takes {price}")
-    if not ctx.limits.budget.reserve(ctx.job.id, price):
-        limit = ctx.limits.budget.spending().limit or 0
-        raise BudgetReached(f"another edit would exceed the budget of {limit:.0f} credits")
+        alone = spending.aside <= price
+        ctx.keep(credits_before=credits.available, edits_before=spending.edits if alone else None)
 
 
 def _closed(ctx: Context, turn: Turn, reply: EditReply) -> Outcome:
-    refusal = error_for("run_sse", reply.error.code) if reply.error and reply.error.code else None
+    code = reply.error.code if reply.error else None
+    refusal = ctx.client.refusal(code, ctx.session_id()) if code else None
     if isinstance(refusal, _REFUSALS):
-        _refused(ctx)
-        raise refusal
+        return _broken_off(ctx, refusal)
     texts = tuple(text for text in map(translate, reply.texts) if text)
     ctx.keep_turn(status=TurnStatus.CLOSED, texts=(*turn.texts, *texts), note=_said(reply))
     ctx.limits.budget.settle(ctx.job.id, paid=True)
     ctx.limits.edits.leave(ctx.job.id, clean=True)
     return Advance(Step.VERIFY)
+
+
+def _broken_off(ctx: Context, refusal: NemoError) -> Outcome:
+    """A refusal after the agent had begun: the timeline is read back before the message may be sent again.
+
+    Raises ``refusal`` if it closes a gate; the reading back begins when that opens.
+    """
+    ctx.keep_turn(refused=True)
+    ctx.limits.edits.leave(ctx.job.id)
+    if isinstance(refusal, _GATED):
+        raise refusal
+    return Again(ctx.settings.disconnect_waits_s[0], "reading back a refused edit")
 
 
 def _said(reply: EditReply) -> str:
@@ -144,6 +155,9 @@ def _read_back(ctx: Context, turn: Turn) -> Outcome:
     ctx.keep_turn(reads=reads)
     if reads < len(waits):
         return Again(waits[reads], "reading back a lost edit")
+    if turn.refused:
+        _refused(ctx)
+        return Again(0, "refused, and nothing came of it")
     ctx.limits.budget.settle(ctx.job.id, paid=True)  # it may have been charged: count it
     return Unconfirmed(
         f"The instruction was sent, its stream was lost, and {reads} looks at the timeline show no change.",

@@ -26,8 +26,8 @@ def verify(ctx: Context) -> Outcome:
         return _unchanged(ctx, turn)
     if asks_for_music(turn.instruction) and not draft.has_music:
         return _look_again(ctx, turn) or _fail(NoMusic, turn, "Music was asked for, and no audio track came.")
-    ctx.keep_turn(status=TurnStatus.LANDED, changes=(*turn.changes, *changes(before, draft)))
-    ctx.keep(draft=draft.raw, summary=draft.summary(), before_draft=None)
+    landed = ctx.turns_with(status=TurnStatus.LANDED, changes=(*turn.changes, *changes(before, draft)))
+    ctx.keep(turns=landed, draft=draft.raw, summary=draft.summary(), before_draft=None)
     return _next(ctx)
 
 
@@ -55,6 +55,15 @@ def _look_again(ctx: Context, turn: Turn) -> Outcome | None:
     )
 
 
+def _spent(ctx: Context, difference: float) -> float:
+    """What this file cost: the balance's difference if no other was edited meanwhile, else an estimate."""
+    edits = sum(1 + turn.follow_ups for turn in ctx.point.turns if Action(turn.action) is Action.EDIT)
+    first = ctx.point.edits_before
+    if first is not None and ctx.limits.budget.spending().edits - first == edits - 1:
+        return difference
+    return min(difference, float(edits * ctx.settings.edit_credits))
+
+
 def _fail(kind: type[Exception], turn: Turn, message: str) -> Outcome:
     said = " ".join(turn.texts).strip()
     raise kind(f"{message} It said: {said}" if said else message)
@@ -66,7 +75,8 @@ def _next(ctx: Context) -> Outcome:
         ctx.keep(turn=point.turn + 1)
         return Advance(Step.EDIT)
     if point.credits_before is not None and point.credits_after is None:
-        ctx.keep(credits_after=ctx.client.balance().available)
+        after = ctx.client.balance().available
+        ctx.keep(credits_after=after, credits_spent=_spent(ctx, point.credits_before - after))
     if all(Action(turn.action) not in {Action.EDIT, Action.EXPORT} for turn in point.turns):
         return Done()  # only questions were asked (credits, status): the answer is in the result
     return Advance(Step.RENDER)

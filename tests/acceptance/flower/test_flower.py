@@ -1,5 +1,7 @@
 """A real Flower beside a real run: what an operator sees there, and what nobody can do there."""
 
+import json
+import re
 import socket
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from tests.chaos.stage import Stage
 
 pytestmark = pytest.mark.acceptance
 
+REPOSITORY = Path(__file__).parents[3]
 NAMES = [f"dropscore.{step}" for step in Step]
 AUTH = ("operator", "a good word")
 
@@ -91,6 +94,19 @@ def test_its_metrics_count_steps_and_workers(flower: httpx.Client) -> None:
     assert 'flower_worker_online{worker="dropscore-' in text
     assert 'type="task-succeeded"' in text
     assert all(f'task="{name}"' in text for name in NAMES)
+
+
+def test_the_dashboard_asks_for_numbers_that_are_there(flower: httpx.Client) -> None:
+    board = json.loads((REPOSITORY / "docker/grafana/dashboards/dropscore.json").read_text())
+    asked = {
+        word
+        for panel in board["panels"]
+        for target in panel["targets"]
+        for word in re.findall(r"flower_\w+", target["expr"])
+    }
+    text = flower.get("/metrics").text
+    assert asked
+    assert not [word for word in asked if f"{word}{{" not in text]
 
 
 @pytest.mark.parametrize("path", ["/", "/tasks", "/api/workers", "/api/tasks", "/broker"])

@@ -20,7 +20,19 @@ def unpaid_or_landed(job: Job, point: Point) -> bool:
     )
 
 
-@pytest.mark.parametrize("point", POINTS, ids=str)
+QUICK = (
+    "edit",
+    "render: POST /api/render after",
+    "download: GET /cdn after",
+    "upload: POST /api/upload-video after",
+)
+"""The points of the default run; the rest is `make test-long`."""
+
+
+@pytest.mark.parametrize(
+    "point",
+    [pytest.param(p, id=str(p), marks=() if str(p).startswith(QUICK) else pytest.mark.slow) for p in POINTS],
+)
 def test_a_killed_worker_loses_nothing_and_pays_once(tmp_path: Path, clip: Path, point: Point) -> None:
     settings = {"DROPSCORE_LEASE": 2, "DROPSCORE_POLL_INTERVAL": 0.3, "DROPSCORE_MAX_RENDERS": 8}
     with Stage(tmp_path, **settings, DROPSCORE_DISCONNECT_WAITS="0.5,0.5,0.5") as stage:

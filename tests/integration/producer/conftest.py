@@ -15,6 +15,7 @@ from jobs.connection import RedisClient, connect
 from jobs.intake import Intake
 from jobs.ledger import Ledger
 from jobs.model import Job
+from producer.roots import checked
 from producer.run import Options, produce
 
 SETTLE_S = 0.3
@@ -79,16 +80,27 @@ class Bench:
 
     def once(self, **options: object) -> int:
         stop = threading.Event()
-        return produce(self.settings, [self.inbox], self.outbox, True, stop, Options(**options))
+        settings, options = self._told(options)
+        roots = checked(settings, [self.inbox], self.outbox)
+        return produce(settings, roots, stop, Options(once=True, **options))
 
     def start(self, *roots: Path, **options: object) -> Running:
         stop, codes = threading.Event(), []
-        arguments = (self.settings, list(roots) or [self.inbox], self.outbox, False, stop, Options(**options))
-        thread = threading.Thread(target=lambda: codes.append(produce(*arguments)))
+        settings, options = self._told(options)
+        watched = checked(settings, list(roots) or [self.inbox], self.outbox)
+        thread = threading.Thread(
+            target=lambda: codes.append(produce(settings, watched, stop, Options(**options)))
+        )
         running = Running(stop, thread, codes)
         self.running.append(running)
         thread.start()
         return running
+
+    def _told(self, said: dict[str, object]) -> tuple[Settings, dict[str, object]]:
+        """The settings, those that a test names changed, and the options that are none."""
+        ours = {name: value for name, value in said.items() if name in Settings.model_fields}
+        rest = {name: value for name, value in said.items() if name not in ours}
+        return self.settings.model_copy(update=ours), rest
 
     def jobs(self) -> list[Job]:
         jobs = self.ledger.many(key.rpartition(":")[2] for key in self.client.keys("dropscore:job:*"))

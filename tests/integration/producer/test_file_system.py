@@ -17,7 +17,7 @@ from jobs.ledger import Ledger
 from producer.fingerprint import fingerprint
 from producer.instructions import Defaults, Wish
 from producer.loop import Producer, Timing
-from producer.run import root_of
+from producer.roots import Homes, Watched
 from producer.scan import Rules
 from producer.settle import Settler
 from producer.submit import Submitter
@@ -58,9 +58,8 @@ class FileSystem(RuleBasedStateMachine):
         root = str(self.root)
         ledger = Ledger(self.client)
         defaults = Defaults(Wish.model_validate({}), "add-music", self.skills)
-        taker = Taker(
-            ledger, Submitter(ledger, _Silent()), str(self.outbox), defaults, lambda p: root_of(p, [root])
-        )
+        homes = Homes([Watched(root, str(self.outbox))])
+        taker = Taker(ledger, Submitter(ledger, _Silent()), homes, defaults)
         self.producer = Producer(
             [Watcher(root, "poll", SimpleQueue())],
             Rules(),

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from jobs.model import State
+from jobs.ledger import Move
+from jobs.model import Problem, State, Step
 
 pytestmark = pytest.mark.integration
 
@@ -123,13 +124,77 @@ def test_copies_are_duplicates_of_the_first(bench, unlike):
     assert bench.duplicates() == {str(bench.inbox / "b/copy.mp4"): bench.jobs()[0].id}
 
 
-def test_a_moved_file_is_a_duplicate(bench, unlike):
+def begin(bench, **move):
+    """A worker takes the only job, and leaves it as `move` says."""
+    ledger, (job,) = bench.ledger, bench.jobs()
+    held = ledger.claim(job.id, Step.UPLOAD, "w", 30)
+    if move:
+        assert ledger.move(held, Move(**move), held.checkpoint, ())
+
+
+def test_a_file_moved_after_its_upload_is_a_duplicate(bench, unlike):
     there = bench.put("a.mp4", unlike(1))
     bench.once()
+    begin(bench, state=State.QUEUED, step=Step.EDIT, due=0.0)
     there.rename(bench.inbox / "moved.mp4")
     bench.once()
     assert list(bench.duplicates()) == [str(bench.inbox / "moved.mp4")]
+    assert bench.sources() == ["a.mp4"]
     assert bench.messages() == 1
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        {},
+        {"state": State.WAITING, "step": Step.UPLOAD, "due": 0.0},
+        {"state": State.PARKED, "step": Step.UPLOAD, "reason": "credits"},
+        {"state": State.FAILED, "step": Step.UPLOAD, "problem": Problem(kind="SourceGone")},
+    ],
+)
+def test_a_job_follows_its_file_that_was_moved_before_the_upload(bench, unlike, meanwhile):
+    there = bench.put("a.mp4", unlike(1))
+    bench.once()
+    if meanwhile:
+        begin(bench, **meanwhile)
+    (bench.inbox / "final").mkdir()
+    there.rename(bench.inbox / "final" / "b.mp4")
+    bench.once()
+    (job,) = bench.jobs()
+    assert job.spec.source == str(bench.inbox / "final" / "b.mp4")
+    assert job.spec.output == str(bench.outbox / "a.mp4")
+    assert job.state is (State.QUEUED if job.problem is None and not meanwhile else job.state)
+    assert (job.state in {State.WAITING, State.PARKED}, job.problem) == (
+        meanwhile.get("state") in {State.WAITING, State.PARKED},
+        None,
+    )
+    assert bench.ledger.claim(job.id, Step.UPLOAD, "w", 30) or job.state is State.PARKED
+    assert bench.duplicates() == {}
+    bench.once()
+    assert bench.sources() == ["final/b.mp4"]
+
+
+def test_a_file_moved_under_a_worker_is_looked_at_again(bench, unlike):
+    there = bench.put("a.mp4", unlike(1))
+    bench.once()
+    begin(bench)  # it runs
+    there.rename(bench.inbox / "b.mp4")
+    bench.once()
+    assert bench.sources() == ["a.mp4"]
+    (job,) = bench.jobs()
+    bench.ledger.order(job.id, State.FAILED, among=[State.RUNNING], due=None, problem='{"kind":"SourceGone"}')
+    bench.once()
+    (job,) = bench.jobs()
+    assert (bench.sources(), job.state, job.problem) == (["b.mp4"], State.QUEUED, None)
+
+
+def test_another_failure_is_not_forgotten_when_the_file_moves(bench, unlike):
+    there = bench.put("a.mp4", unlike(1))
+    bench.once()
+    begin(bench, state=State.FAILED, step=Step.UPLOAD, problem=Problem(kind="UnsupportedFile"))
+    there.rename(bench.inbox / "b.mp4")
+    bench.once()
+    assert (bench.sources(), bench.jobs()[0].state) == (["a.mp4"], State.FAILED)
 
 
 def test_files_whose_samples_agree_but_not_their_content_are_two_jobs(bench, unlike):

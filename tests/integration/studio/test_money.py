@@ -130,7 +130,7 @@ def test_dialect_a(start_studio, clip):
     kinds = [event["type"] for event in events]
     assert kinds[:3] == ["heartbeat", "tool_call", "tool_result"]
     text = "".join(event["content"] for event in events if event["type"] == "text")
-    assert text.startswith("Added Lo-fi background music")
+    assert text.startswith("Added background music: Lo-fi")
 
 
 def test_no_token_reaches_the_log(start_studio, clip):

@@ -226,3 +226,9 @@ def test_every_step_delivered_five_times_has_the_effects_of_one(
     seen = studio.paths()
     assert [seen.count(name) for name in ("session", "upload", "run_sse", "render")] == [1, 1, 1, 1]
     assert studio.charges() == 1
+
+
+def test_each_file_is_told_its_own_cost_though_many_are_edited_at_once(plant: Plant, clip: Path) -> None:
+    ids = [plant.submit(clip, name=f"clip{number}") for number in range(6)]
+    plant.run()
+    assert [plant.result(job_id)["credits"]["spent"] for job_id in ids] == [50] * 6

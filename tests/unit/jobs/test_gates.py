@@ -41,16 +41,23 @@ def test_a_gate_is_closed_once_and_said_once(ledger: Ledger) -> None:
 def test_opening_brings_all_its_jobs_back_with_their_attempts(ledger: Ledger) -> None:
     gates = Gates(ledger)
     close(gates, Gate.CREDITS)
+    close(gates, Gate.PLAN)
     for number in range(5):
         parked(ledger, f"c{number}", Gate.CREDITS)
     parked(ledger, "p", Gate.PLAN)
     assert gates.parked(Gate.CREDITS) == 5
     assert gates.open(Gate.CREDITS) == 5
-    assert gates.closed() == {}
+    assert set(gates.closed()) == {Gate.PLAN}
     assert ledger.counts()[State.QUEUED] == 5
     assert ledger.get("c0").attempts == 2
     assert ledger.get("p").state is State.PARKED
     assert {due.job_id for due in ledger.take_due(10)} == {f"c{number}" for number in range(5)}
+
+
+def test_a_job_that_parks_behind_a_gate_that_has_just_opened_goes_on(ledger: Ledger) -> None:
+    parked(ledger, "late", Gate.RATE)
+    assert ledger.get("late").state is State.QUEUED
+    assert [due.job_id for due in ledger.take_due(5)] == ["late"]
 
 
 def test_one_is_let_through_to_try(ledger: Ledger) -> None:
@@ -64,8 +71,10 @@ def test_one_is_let_through_to_try(ledger: Ledger) -> None:
 
 
 def test_a_parked_job_whose_gate_is_gone_comes_back_by_itself(ledger: Ledger, wall: Any) -> None:
+    close(Gates(ledger), Gate.PLAN)
     parked(ledger, "a", Gate.PLAN)
     assert ledger.take_due(5) == []
+    ledger.client.delete("dropscore:gates")
     wall.go(3601)
     assert [due.job_id for due in ledger.take_due(5)] == ["a"]
     assert ledger.get("a").state is State.QUEUED
@@ -148,7 +157,7 @@ def test_a_budget_counts_what_is_in_flight(ledger: Ledger) -> None:
     assert budget.reserve("c", 50) is True
     budget.settle("b", paid=True)
     budget.settle("c", paid=True)
-    assert budget.spending() == Spending(120, 100, 0)
+    assert budget.spending() == Spending(120, 100, 0, edits=3)
     budget.begin(None)
     assert budget.reserve("d", 1e9) is True
 

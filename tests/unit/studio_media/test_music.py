@@ -3,6 +3,7 @@ import pytest
 
 from studio.analyse import Findings
 from studio.music.compose import MusicSpec, beats_of, blocks, compose, write
+from studio.music.genres import GENRES, styled
 from studio.music.grid import beat_grid
 from studio.music.moods import MOODS, mood_for, seed_for
 from studio.music.theory import SCALES, chord, frequency_hz, lead_voices, nearest, note
@@ -128,6 +129,34 @@ def test_a_cut_is_marked_by_a_cymbal_on_its_beat() -> None:
     hits = write(MusicSpec("energetic", seed=1, cuts_s=(3.1, 7.4)), 12.0).hits
     crashes = [h.start_s for h in hits if h.drum == "crash"]
     assert crashes == pytest.approx([3.1, 7.4], abs=0.05)
+
+
+@pytest.mark.parametrize("mood", ["sad", "romantic"])
+def test_a_slow_piece_goes_faster_where_cuts_are_close(mood: str) -> None:
+    cuts = np.cumsum(np.random.default_rng(8).uniform(1.0, 3.0, 40))
+    cuts = cuts[cuts < 59.0]
+    beats = beat_grid(MOODS[mood].bpm, 60.0, cuts)
+    assert np.mean([np.abs(beats - cut).min() <= 0.05 for cut in cuts]) >= 0.8
+    steady = beat_grid(MOODS[mood].bpm, 60.0, cuts, steady=True)
+    assert 60.0 / np.diff(steady).mean() == pytest.approx(MOODS[mood].bpm, rel=0.1)
+
+
+@pytest.mark.parametrize("genre", GENRES)
+def test_a_genre_sounds_in_every_mood(genre: str) -> None:
+    for mood in EVERY_MOOD:
+        style = styled(mood, genre)
+        assert set(style.instruments) - {"drums"} <= set(VOICES)
+        assert style.scale == MOODS[mood].scale
+    piece = compose(MusicSpec("happy", seed=3, genre=genre), 6.0)
+    assert np.abs(piece).max() < 0.99
+    assert np.abs(np.diff(piece, axis=0)).max() < 0.5
+    assert _heard_db(piece) > -30.0
+
+
+def test_a_genre_changes_who_plays_and_the_moods_own_changes_nothing() -> None:
+    assert styled("calm", "lo-fi") is styled("calm") is styled("calm", "polka") is MOODS["calm"]
+    voices = {n.voice for n in write(MusicSpec("energetic", seed=1, genre="rock"), 20.0).notes}
+    assert "crunch" in voices and "stab" not in voices
 
 
 def test_theory() -> None:

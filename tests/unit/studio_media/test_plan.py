@@ -8,7 +8,8 @@ import pytest
 from studio.analyse import Findings
 from studio.errors import RenderFailed
 from studio.media import MediaInfo
-from studio.music.compose import MusicSpec
+from studio.music.compose import Composed, MusicSpec
+from studio.music.recording import Recording
 from studio.render.picture import can_copy, canvas_of
 from studio.render.plan import Clip, Fit, Plan, Source, Title, read_plan
 
@@ -44,7 +45,7 @@ def test_a_draft_is_read(film: Path) -> None:
     assert (plan.pictures[0].volume, plan.pictures[0].fit, plan.length_s) == (0.25, "blur", 1.0)
     assert plan.sounds == ()
     bed = plan.beds[0]
-    assert bed.spec == MusicSpec("epic", 96.0, 12, (), frozenset({"drums"}))
+    assert bed.piece == Composed(MusicSpec("epic", 96.0, 12, (), frozenset({"drums"})))
     assert (bed.start_s, bed.length_s, bed.volume, bed.duck) == (0.25, 0.75, 0.5, False)
     assert (bed.fade_in_s, bed.fade_out_s) == (0.1, 0.3)
     assert plan.titles == (Title("Hello", 0.1, 0.5),)
@@ -53,9 +54,19 @@ def test_a_draft_is_read(film: Path) -> None:
 def test_what_a_draft_leaves_open_is_chosen_and_stays_the_same(film: Path) -> None:
     first, again = (read_plan(_draft({}), {"a": film}).beds[0] for _ in range(2))
     assert first == again
-    assert first.spec.mood == "sad"  # a grey, still picture
+    assert first.piece.spec.mood == "sad"  # a grey, still picture
     assert first.volume == 0.35
     assert first.duck
+
+
+def test_a_song_of_the_library_is_played_as_the_draft_says(film: Path) -> None:
+    song = {"song": "b.wav", "first_bar_ms": 250, "bar_ms": 2000, "song_ms": 90_000}
+    plan = read_plan(_draft(song), {"a": film, "b.wav": Path("b.wav")})
+    assert plan.beds[0].piece == Recording(Path("b.wav"), 0.25, 2.0, 90.0)
+    with pytest.raises(RenderFailed, match="is no longer in the music folder"):
+        read_plan(_draft(song), {"a": film})
+    with pytest.raises(RenderFailed, match="too short for a bar"):
+        read_plan(_draft({**song, "bar_ms": 0}), {"a": film, "b.wav": Path("b.wav")})
 
 
 def test_cuts_and_joins_go_to_the_music(film: Path) -> None:
@@ -65,7 +76,7 @@ def test_cuts_and_joins_go_to_the_music(film: Path) -> None:
     draft["m"]["findings"] = {"a": Findings(cuts_s=(0.5, 0.9)).as_dict()}
     plan = read_plan(draft, {"a": film})
     assert [clip.start_s for clip in plan.pictures] == [0.0, 1.0]
-    assert plan.beds[0].spec.cuts_s == pytest.approx((0.4, 0.8, 0.9))
+    assert plan.beds[0].piece.spec.cuts_s == pytest.approx((0.4, 0.8, 0.9))
 
 
 @pytest.mark.parametrize(

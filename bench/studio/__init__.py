@@ -1,0 +1,1 @@
+"""Measurements of the studio's music; `docs/studio.md` has the figures."""

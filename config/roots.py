@@ -1,0 +1,33 @@
+"""The folders that are watched: ``[[roots]]`` tables in ``dropscore.toml``."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Watch = Literal["auto", "native", "poll"]
+"""How changes are noticed: by the system's events, by looking again, or as the file system allows."""
+
+SessionPer = Literal["file", "folder"]
+"""One editing session a file, or one for all files of a folder (api-contract 7)."""
+
+
+class Root(BaseModel):
+    """One watched folder; what it leaves open is taken from the settings of the same name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    outbox: Path | None = None  # default: "outbox" beside the folder
+    watch: Watch | None = None
+    session: SessionPer | None = None
+
+
+def said(value: object) -> object:
+    """Roots as one line of text: paths with commas between them, or the tables as JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)  # what is broken is a ValueError: pydantic names the setting
+    return [{"path": path.strip()} for path in value.split(",") if path.strip()]

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Makes what `docker compose up` needs, once: folders, secrets, and .env. What is there already stays.
+set -eu
+cd "$(dirname "$0")/.."
+uid=$(id -u) gid=$(id -g)
+if [ "$uid" = 0 ]; then uid=10001 gid=10001; fi # no service runs as root
+random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
+keep() { [ -s "secrets/$1" ] || printf '%s\n' "$2" >"secrets/$1"; }
+
+mkdir -p data/inbox data/outbox data/redis data/studio data/prometheus data/grafana
+umask 077
+mkdir -p secrets
+keep redis_url "redis://:$(random)@redis:6379/0"
+keep flower_auth "operator:$(random)"
+keep grafana_password "$(random)"
+[ -e secrets/nemo_token ] || : >secrets/nemo_token
+if [ ! -e .env ]; then
+  sed -e "s/^DROPSCORE_UID=.*/DROPSCORE_UID=$uid/" -e "s/^DROPSCORE_GID=.*/DROPSCORE_GID=$gid/" .env.example >.env
+fi
+if [ "$(id -u)" = 0 ]; then chown -R "$uid:$gid" data secrets; fi
+echo "Ready. Next: docker compose up -d, and put videos into data/inbox."

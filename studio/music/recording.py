@@ -1,0 +1,114 @@
+"""A song of the user's own as a piece: begun on a bar line, trimmed or looped on bar lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from studio.analyse.samples import blocks_of
+from studio.music.grid import Seconds
+from studio.music.voices import RATE, Stereo
+
+_BLOCK = 4 * RATE
+_SEAM = int(0.03 * RATE)  # from one pass to the next: short enough not to blur the beat
+_SOFT = int(0.008 * RATE)
+_PHRASE = 4  # bars: songs repeat in fours
+_SHORTEST_END_S = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A song in a file: where its first bar line is, how long a bar of four beats and the song are (s)."""
+
+    path: Path
+    first_bar_s: float
+    bar_s: float
+    song_s: float
+
+    def blocks(self, duration_s: float) -> Iterator[Stereo]:
+        """Yield the song from its first bar line, looped on bar lines, its last bar fading.
+
+        Raises av.FFmpegError when the file cannot be opened.
+        """
+        total = round(duration_s * RATE)
+        end = total - round(self._ending_s(duration_s) * RATE)
+        at = 0
+        for block in _exactly(total, self._looped(total)):
+            yield block * _envelope(at, len(block), end, total)
+            at += len(block)
+
+    def beats(self, duration_s: float) -> Seconds:
+        """Return the times of its beats, in s; a loop is of whole bars, so that they go on evenly."""
+        return np.arange(0.0, duration_s, self.bar_s / 4)
+
+    @property
+    def loop_s(self) -> float:
+        """Return how much of the song is heard before it begins again: whole phrases where it has any."""
+        bars = int((self.song_s - self.first_bar_s) / self.bar_s + 1e-6)
+        whole = bars - bars % _PHRASE if bars >= 2 * _PHRASE else bars
+        return whole * self.bar_s if whole else self.song_s - self.first_bar_s
+
+    def _ending_s(self, duration_s: float) -> float:
+        """Return how long the end fades: from the last bar line on that leaves room for it."""
+        bars = math.floor((duration_s - _SHORTEST_END_S) / self.bar_s)
+        return min(duration_s, duration_s - bars * self.bar_s if bars > 0 else _SHORTEST_END_S)
+
+    def _looped(self, total: int) -> Iterator[Stereo]:
+        """Yield the song as often as it takes, the end of each pass fading into the beginning of the next."""
+        enough = self.song_s - self.first_bar_s >= total / RATE
+        loop = total if enough else max(_SEAM, round(self.loop_s * RATE))
+        tail = np.zeros((0, 2), dtype=np.float32)
+        for number in range(-(-total // loop)):
+            at, ending = 0, []
+            for piece in _cut(self.path, self.first_bar_s, loop + _SEAM):
+                faded = piece * _seam(at, len(piece), loop, rises=number > 0)
+                met = min(len(tail), len(faded))
+                faded[:met] += tail[:met]
+                tail = tail[met:]
+                yield faded[: max(0, loop - at)]
+                ending.append(faded[max(0, loop - at) :])
+                at += len(piece)
+            tail = np.concatenate(ending) if ending else tail
+
+
+def _exactly(total: int, blocks: Iterator[Stereo]) -> Iterator[Stereo]:
+    """Yield `total` samples of `blocks`; silence stands in for what a damaged song lacks."""
+    left = total
+    for block in blocks:
+        yield block[:left]
+        left -= len(block[:left])
+    for at in range(0, left, _BLOCK):
+        yield np.zeros((min(_BLOCK, left - at), 2), dtype=np.float32)
+
+
+def _seam(at: int, length: int, loop: int, *, rises: bool) -> Stereo:
+    """Return the gain, (samples, 1), of a pass that fades out after `loop` samples, and in after another."""
+    place = np.arange(at, at + length, dtype=np.float32)
+    gain = np.clip((loop + _SEAM - place) / _SEAM, 0.0, 1.0)
+    if rises:
+        gain *= np.clip(place / _SEAM, 0.0, 1.0)
+    return gain.astype(np.float32)[:, None]
+
+
+def _cut(path: Path, from_s: float, samples: int) -> Iterator[Stereo]:
+    """Yield `samples` of the song from `from_s` on, or what there is of them."""
+    skip = round(from_s * RATE)
+    for block in blocks_of(path, RATE, _BLOCK):
+        piece = block[skip : skip + samples]
+        skip, samples = max(0, skip - len(block)), samples - len(piece)
+        if len(piece):
+            yield piece
+        if samples <= 0:
+            return
+
+
+def _envelope(at: int, length: int, end: int, total: int) -> Stereo:
+    """Return the gain, (samples, 1): a soft first moment, and nothing left on the last sample."""
+    place = np.arange(at, at + length, dtype=np.float32)
+    rise = np.minimum(place / _SOFT, 1.0)
+    left = np.clip((total - 1 - place) / max(1, total - end), 0.0, 1.0)
+    return (rise * (0.5 - 0.5 * np.cos(math.pi * left))).astype(np.float32)[:, None]

@@ -1,0 +1,98 @@
+"""The compose stack, really run: a clip goes through, workers scale, one is killed, all of it goes away."""
+
+import json
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+OURS = ("redis", "worker", "producer", "flower", "studio")
+# Kills the worker from within its own container, as a fault would; the engine takes an order from outside for
+# a wish to stop, and would not start it again.
+KILL = """
+import os, pathlib, signal
+for each in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    if each.read_bytes().split(b"\\0")[1:3] == [b"-m", b"worker"]:
+        os.kill(int(each.parent.name), signal.SIGKILL)
+"""
+
+
+def test_a_clip_goes_in_and_comes_out_with_music(stack, clip):
+    stack.wait(lambda: all(set(stack.health(name)) <= {"healthy", "running"} for name in OURS), 120)
+    stack.drop(clip, "first.mp4")
+    stack.wait(lambda: stack.result("first").get("state") == "done", 120)
+    assert (stack.folder / "data/outbox/first.mp4").stat().st_size > 1000
+    assert stack.result("first")["source"] == "/data/inbox/first.mp4"
+
+
+def test_a_command_inside_a_worker_reads_the_ledger(stack):
+    (worker,) = stack.containers("worker")
+    assert json.loads(stack.inside(worker, "dropscore", "status", "--json"))["states"]["done"] >= 1
+
+
+def test_every_service_says_that_it_is_healthy(stack):
+    stack.wait(lambda: all(set(stack.health(name)) == {"healthy"} for name in OURS if name != "producer"), 90)
+    assert stack.health("producer") == ["running"]
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_no_service_is_root_or_can_write_its_root(stack, service):
+    (container,) = stack.containers(service)
+    assert stack.inside(container, "id", "-u").strip() != "0"
+    tried = subprocess.run(["docker", "exec", container, "touch", "/x"], capture_output=True, check=False)
+    assert tried.returncode != 0
+    host = stack.inspect(container)["HostConfig"]
+    assert (host["ReadonlyRootfs"], host["CapDrop"]) == (True, ["ALL"])
+    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_secrets_stand_in_no_environment_argument_or_log(stack, service):
+    secrets = [path.read_text().strip() for path in (stack.folder / "secrets").iterdir()]
+    # The password of redis://:PASSWORD@redis:6379/0, and of operator:PASSWORD; a token stands alone.
+    words = [urlsplit(secret).password or secret.rpartition(":")[2] for secret in secrets if secret]
+    (container,) = stack.containers(service)
+    seen = json.dumps(stack.inspect(container)) + stack.compose("logs", "--no-color", service)
+    seen += stack.inside(
+        container, "sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; true"
+    )
+    assert len(words) == 3
+    assert all(len(word) == 48 for word in words)
+    assert not [word for word in words if word in seen]
+
+
+def test_flower_is_on_this_machine_alone_and_behind_its_password(stack):
+    address = f"http://127.0.0.1:{stack.flower_port}/api/workers?refresh=1"
+    user, _, word = (stack.folder / "secrets/flower_auth").read_text().strip().partition(":")
+    assert httpx.get(address).status_code == 401
+    assert len(httpx.get(address, auth=(user, word), timeout=20).json()) == 1
+    (container,) = stack.containers("flower")
+    bindings = stack.inspect(container)["HostConfig"]["PortBindings"].values()
+    assert [port["HostIp"] for ports in bindings for port in ports] == ["127.0.0.1"]
+
+
+def test_four_workers_one_of_them_killed_and_all_files_done(stack, clip: Path):
+    stack.compose("up", "-d", "--no-recreate", "--scale", "worker=4")
+    stack.wait(lambda: stack.health("worker") == ["healthy"] * 4, 120)
+    names = [f"clip{number}" for number in range(12)]
+    for name in names:
+        stack.drop(clip, f"{name}.mp4")
+    stack.wait(lambda: any(stack.result(name) for name in names), 120)
+    victim = stack.containers("worker")[0]
+    subprocess.run(
+        ["docker", "exec", victim, "python", "-c", KILL], capture_output=True, timeout=30, check=False
+    )
+    stack.wait(lambda: all(stack.result(name).get("state") == "done" for name in names), 180)
+    stack.wait(lambda: stack.inspect(victim)["RestartCount"] == 1, 30)
+    stack.wait(lambda: stack.health("worker") == ["healthy"] * 4, 120)
+
+
+def test_down_leaves_no_container(stack):
+    stack.compose("down", "-v")
+    label = f"label=com.docker.compose.project={stack.folder.name}"
+    left = subprocess.run(["docker", "ps", "-aq", "--filter", label], capture_output=True, check=True)
+    assert left.stdout == b""

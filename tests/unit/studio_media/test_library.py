@@ -1,0 +1,191 @@
+"""The user's own songs: measured once, matched in words, trimmed and looped on bar lines."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import wave
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from studio.agent.choosing import mood_told
+from studio.music import song as song_module
+from studio.music.compose import MusicSpec, beats_of, compose
+from studio.music.library import Library
+from studio.music.match import Wanted, best_song
+from studio.music.recording import Recording
+from studio.music.song import Song
+from studio.music.traits import Traits, measure
+from studio.music.voices import RATE
+
+Writer = Callable[[str, np.ndarray], Path]
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Writer:
+    folder = tmp_path_factory.mktemp("songs")
+
+    def to(name: str, samples: np.ndarray) -> Path:
+        path = folder / name
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(2)
+            file.setsampwidth(2)
+            file.setframerate(RATE)
+            file.writeframes((samples * 32_767).astype("<i2").tobytes())
+        return path
+
+    return to
+
+
+@pytest.fixture(scope="module")
+def happy(write: Writer) -> Path:
+    return write("Sunny Day.wav", compose(MusicSpec("happy", seed=1), 24.0))
+
+
+def test_tempo_beat_and_bar_of_a_song_are_measured(happy: Path) -> None:
+    traits, beats = measure(happy), beats_of(MusicSpec("happy", seed=1), 24.0)
+    assert traits.bpm == pytest.approx(60.0 / np.diff(beats).mean(), rel=0.002)
+    assert np.abs(beats - traits.first_bar_s).min() < 0.03
+    assert traits.duration_s == pytest.approx(24.0, abs=0.05)
+
+
+def test_key_energy_and_brightness_tell_songs_apart(write: Writer, happy: Path) -> None:
+    bright, dark = measure(happy), measure(write("dark.wav", compose(MusicSpec("dark", seed=2), 24.0)))
+    assert bright.energy > dark.energy + 0.2
+    assert bright.brightness > dark.brightness + 0.2
+    assert dark.minor and not bright.minor
+
+
+def _scale(write: Writer, steps: tuple[int, ...], tonic: int) -> str:
+    seconds = np.arange(RATE) / RATE
+    hz = [440 * 2 ** ((tonic + step - 69) / 12) for step in steps]
+    tones = [np.sin(2 * np.pi * tone * seconds) * np.exp(-2 * seconds) for tone in hz]
+    path = write("scale.wav", np.repeat(np.concatenate(tones)[:, None] * 0.4, 2, axis=1))
+    return measure(path).key
+
+
+@pytest.mark.parametrize(
+    ("steps", "tonic", "key"),
+    [((0, 4, 7, 0, 5, 9, 0, 7, 11, 2, 0, 4), 60, "C major"), ((0, 3, 7, 0, 5, 8, 0, 7, 3, 0), 69, "A minor")],
+)
+def test_the_key_is_heard(write: Writer, steps: tuple[int, ...], tonic: int, key: str) -> None:
+    assert _scale(write, steps, tonic) == key
+
+
+def _ramp(write: Writer, bars: int, bar_s: float) -> Path:
+    """A song whose level tells which bar is playing."""
+    levels = np.repeat((np.arange(bars) + 1) / (bars + 1), round(bar_s * RATE))
+    tone = np.sign(np.sin(np.arange(len(levels)) * 2 * np.pi * 480 / RATE)) * levels
+    return write(f"ramp{bars}.wav", np.repeat(tone[:, None], 2, axis=1) * 0.9)
+
+
+def _bars_heard(piece: np.ndarray, bars: int, bar_s: float) -> list[int]:
+    bar = round(bar_s * RATE)
+    middles = (piece[at + bar // 4 : at + bar // 2] for at in range(0, len(piece) - bar, bar))
+    return [round(float(np.abs(middle).mean()) / 0.9 * (bars + 1)) for middle in middles]
+
+
+def test_a_long_song_is_trimmed_from_its_first_bar_line(write: Writer) -> None:
+    song = Recording(_ramp(write, 12, 2.0), 2.0, 2.0, 24.0)
+    piece = np.concatenate(list(song.blocks(9.0)))
+    assert piece.shape == (9 * RATE, 2)
+    assert piece.dtype == np.float32
+    assert _bars_heard(piece, 12, 2.0) == [2, 3, 4, 5]
+    assert np.abs(piece[-1]).max() == 0.0
+    assert np.abs(piece[round(8.9 * RATE) :]).max() < 0.02, "the last bar fades"
+
+
+def test_a_short_song_is_looped_on_bar_lines_in_whole_phrases(write: Writer) -> None:
+    song = Recording(_ramp(write, 10, 1.0), 1.0, 1.0, 10.0)
+    piece = np.concatenate(list(song.blocks(20.0)))
+    assert len(piece) == 20 * RATE
+    assert _bars_heard(piece, 10, 1.0) == [*range(2, 10), *range(2, 10), 2, 3, 4][:19]
+    assert np.diff(song.beats(20.0)) == pytest.approx(0.25)
+
+
+def test_a_song_shorter_than_told_ends_in_silence(write: Writer) -> None:
+    song = Recording(_ramp(write, 2, 1.0), 0.0, 1.0, 60.0)
+    piece = np.concatenate(list(song.blocks(5.0)))
+    assert len(piece) == 5 * RATE
+    assert np.abs(piece[3 * RATE :]).max() == 0.0
+
+
+def test_each_song_is_measured_once_until_it_changes(
+    happy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, memory = tmp_path / "music", tmp_path / "songs.json"
+    (folder / "album").mkdir(parents=True)
+    song = folder / "album" / "Sunny Day.wav"
+    song.write_bytes(happy.read_bytes())
+    (folder / "broken.mp3").write_bytes(b"no music")
+    (folder / "notes.txt").write_text("no music either")
+    (folder / ".hidden.wav").write_bytes(happy.read_bytes())
+    heard: list[str] = []
+    read = song_module.read_entry
+    monkeypatch.setattr(
+        song_module, "read_entry", lambda path, *rest: heard.append(path.name) or read(path, *rest)
+    )
+    for _ in range(2):
+        library = Library(folder, memory)
+        library.refresh()
+        library.refresh()
+    assert heard == ["Sunny Day.wav", "broken.mp3"]
+    assert [found.id for found in library.songs] == ["album/Sunny Day.wav"]
+    assert library.path_of("album/Sunny Day.wav") == song
+    song.write_bytes(happy.read_bytes() + bytes(400))
+    library.refresh()
+    assert heard[2:] == ["Sunny Day.wav"]
+    song.unlink()
+    library.refresh()
+    assert library.songs == ()
+
+
+def test_an_id_leads_nowhere_but_into_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "secret.wav").write_bytes(b"x")
+    folder = tmp_path / "music"
+    folder.mkdir()
+    library = Library(folder, tmp_path / "songs.json")
+    for name in ("../secret.wav", str(tmp_path / "secret.wav"), "", ".", "secret.wav"):
+        assert library.path_of(name) is None
+    assert Library(None, tmp_path / "songs.json").path_of("a.wav") is None
+
+
+def test_a_memory_that_cannot_be_read_is_made_anew(happy: Path, tmp_path: Path) -> None:
+    memory = tmp_path / "songs.json"
+    memory.write_text(json.dumps({"a": {"stamp": "?"}}))
+    library = Library(happy.parent, memory)
+    library.refresh()
+    assert "Sunny Day.wav" in {found.id for found in library.songs}
+
+
+def _song(name: str, words: str, **traits: object) -> Song:
+    usual = Traits(180.0, 84.0, 0.1, "C major", -14.0, 0.6, 0.27)
+    return Song(name, name, "", "", words, replace(usual, **traits))
+
+
+CALM = Wanted("calm", "", 84.0, 60.0, "add calm music")
+
+
+def test_the_song_that_suits_is_found_by_tags_or_by_sound() -> None:
+    lofi, rock = _song("Rain", "lo-fi"), _song("Storm", "hard rock", bpm=150.0, energy=0.95, brightness=0.7)
+    for songs in itertools.permutations((lofi, rock)):
+        assert best_song(songs, CALM, mood_told) is lofi
+        assert best_song(songs, replace(CALM, mood="energetic", bpm=128.0), mood_told) is rock
+    untold = [replace(song, words=song.title) for song in (lofi, rock)]
+    assert best_song(untold, CALM, mood_told) == untold[0]
+    assert best_song(untold, replace(CALM, mood="energetic", bpm=128.0), mood_told) == untold[1]
+
+
+def test_a_song_named_by_its_title_wins_and_one_just_heard_does_not_come_again() -> None:
+    songs = [_song("Rain", "lo-fi"), _song("Storm", "hard rock", bpm=150.0)]
+    assert best_song(songs, replace(CALM, text="use storm as music"), mood_told) is songs[1]
+    assert best_song(songs[:1], replace(CALM, heard=("Rain",)), mood_told) is None
+
+
+def test_where_no_song_suits_there_is_none() -> None:
+    assert best_song([_song("Storm", "hard rock", bpm=150.0, energy=0.95)], CALM, mood_told) is None
+    assert best_song([], CALM, mood_told) is None

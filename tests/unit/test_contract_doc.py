@@ -1,0 +1,75 @@
+"""docs/contract.md names code and tests that exist."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = [
+    [cell.strip() for cell in line.strip().strip("|").split("|")]
+    for line in (ROOT / "docs" / "contract.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith("| ") and not line.startswith("| Rule")
+]
+RULES = [row for row in ROWS if len(row) == 3]
+
+
+def quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+@cache
+def names(path: Path) -> frozenset[str]:
+    """All names a module defines, those inside of its classes as ``Class.name``."""
+    return frozenset(_defined(ast.parse(path.read_text(encoding="utf-8")), ""))
+
+
+def _defined(tree: ast.AST, prefix: str) -> list[str]:
+    found = []
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.append(prefix + node.name)
+            found += _defined(node, f"{prefix}{node.name}.") if isinstance(node, ast.ClassDef) else []
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.append(prefix + node.target.id)
+        elif isinstance(node, ast.Assign):
+            found += [prefix + target.id for target in node.targets if isinstance(target, ast.Name)]
+    return found
+
+
+def exists(dotted: str) -> bool:
+    """Whether ``module.name`` or ``module.Class.name`` is there."""
+    parts = dotted.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        module = ROOT.joinpath(*parts[:cut])
+        for path in (module.with_suffix(".py"), module / "__init__.py"):
+            if path.is_file():
+                return ".".join(parts[cut:]) in names(path)
+    return False
+
+
+def test_there_is_a_row_for_each_section() -> None:
+    assert {row[0][0] for row in RULES} >= set("12345678")
+    assert len(RULES) > 90
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda row: row[0].split()[0])
+def test_what_a_row_names_is_there(rule: list[str]) -> None:
+    code, tests = quoted(rule[1]), quoted(rule[2])
+    assert code
+    assert tests
+    assert [one for one in code if not exists(one)] == []
+    for one in tests:
+        path, _, name = one.partition("::")
+        assert name in names(ROOT / "tests" / path), one
+
+
+def test_at_least_ten_rules_were_tried_by_breaking_them() -> None:
+    tried = [row for row in ROWS if len(row) == 4]
+    assert len(tried) >= 10
+    for row in tried:
+        for one in quoted(row[3]):
+            path, _, name = one.partition("::")
+            assert name in names(ROOT / "tests" / path), one
