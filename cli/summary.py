@@ -52,7 +52,7 @@ def gather(ledger: Ledger, gates: Gates, folders: Folders, since: float, sources
     ended = ended_since(ledger, since)
     ids = {job.id for job in ended}
     earlier = (job for state in _BAD for job in pages(ledger, state, 0.0) if job.id not in ids)
-    standing = [job for job in earlier if job.spec.root == str(folders.inbox) and _there(job)]
+    standing = _standing(ledger, [job for job in earlier if job.spec.root == str(folders.inbox)])
     counts = ledger.counts()
     closed = gates.closed()
     parked = [(closed[gate], gates.parked(gate)) for gate in sorted(PERSONAL & set(closed))]
@@ -65,8 +65,11 @@ def gather(ledger: Ledger, gates: Gates, folders: Folders, since: float, sources
     )
 
 
-def _there(job: Job) -> bool:
-    return job.spec.is_url or Path(job.spec.source).exists()
+def _standing(ledger: Ledger, jobs: Iterable[Job]) -> list[Job]:
+    """Those whose source is still there, and for which nothing newer stands (mended, say, or converted)."""
+    there = [job for job in jobs if job.spec.is_url or Path(job.spec.source).exists()]
+    last = ledger.seen(job.spec.source for job in there)
+    return [job for job, seen in zip(there, last, strict=True) if seen is None or seen[1] == job.id]
 
 
 def _duplicates(ledger: Ledger, sources: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -73,6 +73,7 @@ def _song(wish: Wish, stage: Stage, meta: Meta, before: Meta) -> Song | None:
         bpm=meta["bpm"],
         length_s=stage.draft["d"] / 1000,
         text=stage.instruction,
+        seed=meta["seed"],
         heard=tuple(_heard(before)) if wish.another else (),
     )
     return best_song(stage.songs, wanted, mood_told)

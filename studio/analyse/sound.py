@@ -25,7 +25,7 @@ _VOICED, _IN_BAND = 0.45, 0.55
 _WINDOW = int(0.8 * _FRAMES_PER_S)
 _VOICED_SHARE = 0.22
 _LIVELY_DB = 4.0
-_SPEECH_S, _PAUSE_S = 0.4, 0.6
+_SPEECH_S, _PAUSE_S, _EDGE_S = 0.4, 0.6, 0.5
 _CLEAR_PULSE = 0.25
 
 
@@ -61,7 +61,7 @@ def listen(path: Path) -> Heard:
     frames = _Frames(*(np.concatenate(parts) for parts in zip(*curves, strict=True)))
     return Heard(
         loudness_lufs=round(lufs, 2),
-        speech_s=_spans(_speech(frames), _SPEECH_S, _PAUSE_S),
+        speech_s=_speech_spans(frames),
         silence_s=_spans(frames.level_db < _SILENCE_DB, _SILENCE_S, 0.0),
         tempo_bpm=_tempo_bpm(frames.onset),
     )
@@ -88,9 +88,24 @@ def _onset(power: NDArray[np.float64]) -> Curve:
     return np.asarray(rise.sum(axis=1), dtype=np.float32)
 
 
+def _speech_spans(frames: _Frames) -> Spans:
+    """Return the spans of speech (s), with the soft beginnings and ends of the words."""
+    wide = np.zeros(len(frames.level_db), dtype=bool)
+    reach = int(_EDGE_S * _FRAMES_PER_S)
+    for start_s, end_s in _spans(_speech(frames), _SPEECH_S, _PAUSE_S):
+        first, last = round(start_s * _FRAMES_PER_S), round(end_s * _FRAMES_PER_S)
+        wide[max(0, first - reach) : last + reach] = True
+    return _spans(wide & _near(frames.level_db > _floor_db(frames)), _SPEECH_S, _PAUSE_S)
+
+
+def _floor_db(frames: _Frames) -> float:
+    """Return the level under which nothing is said."""
+    return max(-48.0, float(np.percentile(frames.level_db, 95)) - 30.0)
+
+
 def _speech(frames: _Frames) -> Mask:
     """Return where somebody seems to speak: a pitch of a voice, in its band, in lively syllables."""
-    floor_db = max(-48.0, float(np.percentile(frames.level_db, 95)) - 30.0)
+    floor_db = _floor_db(frames)
     loud = frames.level_db > floor_db
     voiced = loud & (frames.pitched > _VOICED) & (frames.in_band > _IN_BAND)
     level = np.maximum(frames.level_db, floor_db)

@@ -17,28 +17,31 @@ _SOUND = {
     "energetic": (0.75, 0.55), "romantic": (0.47, 0.51), "dark": (0.29, 0.05), "dreamy": (0.47, 0.27),
 }  # fmt: skip
 _NAMED, _GENRE, _SAME_MOOD, _OTHER_MOOD = 20.0, 3.0, 3.0, -2.0
+_ALIKE = 0.3  # songs so near the best are as good: a file's seed chooses, so that not all get the same
 _ENOUGH = -0.5  # below, composing suits better than the best song there is
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What music is looked for: mood and genre, tempo, length (s), what was said, songs not to take."""
+    """What music is looked for: mood and genre, tempo, length (s), words said, seed, songs not to take."""
 
     mood: str
     genre: str
     bpm: float
     length_s: float
     text: str
+    seed: int = 0
     heard: tuple[str, ...] = ()
 
 
 def best_song(songs: Iterable[Song], wanted: Wanted, mood_of: MoodOf) -> Song | None:
     """Return the song that suits best, or None; `mood_of` tells the mood that tags speak of."""
-    left = [song for song in songs if song.id not in wanted.heard]
-    if not left:
+    worths = {song: _worth(song, wanted, mood_of) for song in songs if song.id not in wanted.heard}
+    most = max(worths.values(), default=-math.inf)
+    if most < _ENOUGH:
         return None
-    best = max(left, key=lambda song: (_worth(song, wanted, mood_of), song.id))
-    return best if _worth(best, wanted, mood_of) >= _ENOUGH else None
+    as_good = sorted((song for song, worth in worths.items() if worth >= most - _ALIKE), key=lambda s: s.id)
+    return as_good[wanted.seed % len(as_good)]
 
 
 def _worth(song: Song, wanted: Wanted, mood_of: MoodOf) -> float:

@@ -17,7 +17,7 @@ class Piece(Protocol):
     """Music that can be played to any length; the same piece and length always sound the same."""
 
     def blocks(self, duration_s: float) -> Iterator[Stereo]:
-        """Yield float32 blocks, (samples, 2), within ±1, at 48 kHz: `duration_s` in all, ending softly."""
+        """Yield float32 blocks, (samples, 2), at 48 kHz: `duration_s` in all, ending softly."""
         ...
 
     def beats(self, duration_s: float) -> Seconds:

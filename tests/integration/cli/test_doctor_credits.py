@@ -8,6 +8,10 @@ import sys
 
 import pytest
 
+from jobs.budget import Budget
+from jobs.connection import connect
+from jobs.ledger import Ledger
+
 pytestmark = pytest.mark.integration
 
 
@@ -59,10 +63,6 @@ def test_the_balance_of_an_anonymous_account_that_is_made_once(place, cloud, led
 
 @pytest.fixture
 def ledger_of(redis_url):
-    from jobs.budget import Budget
-    from jobs.connection import connect
-    from jobs.ledger import Ledger
-
     client = connect(redis_url)
     client.flushall()
     yield Budget(Ledger(client))

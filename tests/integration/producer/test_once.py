@@ -1,6 +1,7 @@
 """One pass over a folder: each file once, each refusal said, nothing twice."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from config.errors import ConfigError
 from jobs.ledger import Move
 from jobs.model import Problem, State, Step
+from producer.roots import Watched
+from producer.run import Options, produce
 
 pytestmark = pytest.mark.integration
 
@@ -305,3 +308,23 @@ def test_folders_that_cannot_be_used_are_one_line(bench, wrong):
         bench.once()
     assert "\n" not in str(caught.value)
     assert bench.client.keys("dropscore:*") == []
+
+
+def test_each_root_has_an_outbox_and_a_session_of_its_own(bench, unlike, tmp_path):
+    bench.put("one/a.mp4", unlike(1))
+    bench.put("two/a.mp4", unlike(2))
+    one = Watched(str(bench.inbox / "one"), str(tmp_path / "out-one"))
+    two = Watched(str(bench.inbox / "two"), str(tmp_path / "out-two"), session="folder")
+    assert produce(bench.settings, [one, two], threading.Event(), Options(once=True)) == 0
+    first, second = bench.jobs()
+    assert (first.spec.root, first.spec.output) == (one.path, str(tmp_path / "out-one" / "a.mp4"))
+    assert (second.spec.root, second.spec.output) == (two.path, str(tmp_path / "out-two" / "a.mp4"))
+    assert (first.spec.session_group, bool(second.spec.session_group)) == (None, True)
+
+
+def test_what_the_settings_ignore_is_left_alone(bench, unlike):
+    bench.put("a.mp4", unlike(1))
+    bench.put("drafts/b.mp4", unlike(2))
+    bench.put("c-raw.mp4", unlike(3))
+    bench.once(ignore=("drafts", "*-raw.*"))
+    assert bench.sources() == ["a.mp4"]

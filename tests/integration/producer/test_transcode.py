@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -74,7 +75,6 @@ def test_sound_and_pictures_are_converted_to_their_like(bench):
     ffmpeg(*TONE, bench.inbox / "tone.flac")
     ffmpeg("-f", "lavfi", "-i", "testsrc=size=32x32:duration=1", "-frames:v", "1", bench.inbox / "still.bmp")
     bench.once(convert=True)
-    assert [path.suffix for path in kept(bench)] == [path.suffix for path in kept(bench)]
     assert {Path(job.spec.prepared).suffix for job in bench.jobs()} == {".m4a", ".png"}
     assert all(job.state is State.QUEUED for job in bench.jobs())
 
@@ -186,3 +186,32 @@ def test_a_backlog_is_converted_too(bench):
     (taken,) = backlog.submit(plan, Submitter(bench.ledger, Silent()))
     (job,) = bench.jobs()
     assert (taken.fate, [str(path) for path in kept(bench)]) == (Fate.NEW, [job.spec.prepared])
+
+
+def test_the_whole_way_of_a_file_that_was_refused_and_is_then_converted(tmp_path):
+    def run(*flags):
+        command = [sys.executable, "-P", "-c", "from cli.main import main; main()", "run", "in", "--once"]
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("DROPSCORE", "NEMO"))
+        }
+        return subprocess.run(
+            [*command, "--settle", "0.2", *flags],
+            cwd=tmp_path,
+            env=kept,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    (tmp_path / "in").mkdir()
+    source = video(tmp_path / "in" / "old clip.wmv")
+    before = source.read_bytes()
+    refused = run()
+    assert (refused.returncode, "--convert" in refused.stdout) == (1, True), refused.stdout + refused.stderr
+    done = run("--convert")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert streams(tmp_path / "outbox" / "old clip.mp4")[0] == ["video", "audio"]
+    assert list((tmp_path / ".dropscore" / "prepared").iterdir()) == []
+    assert source.read_bytes() == before

@@ -186,6 +186,13 @@ def test_a_song_named_by_its_title_wins_and_one_just_heard_does_not_come_again()
     assert best_song(songs[:1], replace(CALM, heard=("Rain",)), mood_told) is None
 
 
+def test_of_songs_that_suit_alike_each_file_gets_one_of_its_own_and_keeps_it() -> None:
+    songs = [_song(f"Rain {n}", "lo-fi") for n in range(4)]
+    chosen = [best_song(songs, replace(CALM, seed=seed), mood_told) for seed in range(8)]
+    assert set(chosen) == set(songs)
+    assert chosen == [best_song(songs[::-1], replace(CALM, seed=seed), mood_told) for seed in range(8)]
+
+
 def test_where_no_song_suits_there_is_none() -> None:
     assert best_song([_song("Storm", "hard rock", bpm=150.0, energy=0.95)], CALM, mood_told) is None
     assert best_song([], CALM, mood_told) is None

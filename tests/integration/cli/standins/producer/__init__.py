@@ -1,1 +1,5 @@
-"""A stand-in for tests of the command line."""
+"""Only ``python -m producer`` is stood in for: the rest of the room is the real one."""
+
+from pkgutil import extend_path
+
+__path__ = extend_path(__path__, __name__)
