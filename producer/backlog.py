@@ -4,6 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +24,7 @@ from producer.naming import absolute, candidates
 from producer.prepare import Place, Prepared, prepare
 from producer.scan import Found, Rules, read, walk
 from producer.submit import Fate, Submitter, Taken, has_moved
+from producer.take import THREADS
 from producer.transcoder import transcoded, transcoding_of
 
 PRIORITY = 1
@@ -125,7 +127,10 @@ class Backlog:
         looks = list(self._expand(entries))
         self._wait_for_young(looks, sleep)
         planned: dict[str, str] = {}
-        rows = tuple(_once(self._row(look), planned) for look in looks)
+        nearby = {look.entry.wish: Nearby(self._defaults, look.entry.wish) for look in looks}
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="plan") as pool:
+            found = pool.map(lambda look: self._row(look, nearby[look.entry.wish]), looks)
+            rows = tuple(_once(row, planned) for row in found)
         return Plan(rows, self._settings.concurrency)
 
     def submit(self, plan: Plan, submitter: Submitter) -> Iterator[Taken]:
@@ -160,12 +165,11 @@ class Backlog:
         if any(look.found and now_ns - look.found.reading.mtime_ns < settle_s * 1e9 for look in looks):
             sleep(settle_s)
 
-    def _row(self, look: "_Look") -> PlanRow:
+    def _row(self, look: "_Look", nearby: Nearby) -> PlanRow:
         if look.found is None:
             return self._described(self._of_url(look.entry))
         path = look.found.path
         try:
-            nearby = Nearby(self._defaults, look.entry.wish)
             prepared = prepare(look.found, self._place(look.root), nearby)
         except SourceChanged:
             return PlanRow(path, Action.SKIP, "still being written; submit it when it is whole")

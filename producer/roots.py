@@ -46,7 +46,8 @@ def checked(settings: Settings, named: Sequence[Path], outbox: Path | None) -> t
         raise ConfigError("no folder to watch: name one, or list them as [[roots]] in dropscore.toml")
     found = tuple(_checked(root, settings, outbox) for root in roots)
     for target in dict.fromkeys(root.outbox for root in found):
-        if any(os.path.exists(target) and os.path.samefile(target, root.path) for root in found):  # noqa: PTH110, PTH121 (plain strings)
+        there = Path(target)
+        if there.exists() and any(there.samefile(root.path) for root in found):
             raise ConfigError(f"outbox {target} is an inbox itself; name another folder with --outbox")
         writable(target)
     return found
@@ -58,7 +59,7 @@ def _checked(root: Root, settings: Settings, outbox: Path | None) -> Watched:
     if not root.path.is_dir():
         raise ConfigError(f"{root.path} is no folder; name the folder that holds your videos")
     path = _listable(absolute(root.path))
-    target = root.outbox or outbox or Path(path).with_name("outbox")
+    target = outbox or root.outbox or Path(path).with_name("outbox")
     return Watched(path, absolute(target), root.watch or settings.watch, root.session or settings.session)
 
 

@@ -44,6 +44,11 @@ def test_folders_that_are_named_take_the_place_of_the_tables(place):
     assert only == Watched(f"{place}/two", f"{place}/there", "poll", "file")
 
 
+def test_an_outbox_that_is_named_goes_before_those_of_the_tables(place):
+    roots = checked(settings_of(place, TABLES), [], place / "there")
+    assert {root.outbox for root in roots} == {f"{place}/there"}
+
+
 def test_a_child_process_sees_the_same_roots(place, monkeypatch):
     settings = settings_of(place, TABLES)
     told = to_environment(settings)
