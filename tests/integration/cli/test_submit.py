@@ -69,7 +69,7 @@ def test_submitted_beside_a_run_it_begins_at_once_and_twice_is_once(place, clips
     anew = place.run("submit", "inbox/a.mp4", "--again", "monday")
     assert anew.stdout.startswith("1 file submitted")
     run.terminate()
-    run.communicate(timeout=20)
+    run.communicate(timeout=60)
 
 
 def test_status_watch_needs_a_run_and_follows_it(place, clips):
@@ -83,10 +83,10 @@ def test_status_watch_needs_a_run_and_follows_it(place, clips):
     place.run("submit", "inbox/a.mp4")
     assert any("1 done" in line for line in watching.stdout)
     watching.send_signal(2)
-    watching.communicate(timeout=10)
+    watching.communicate(timeout=60)
     assert watching.returncode == 0
     run.terminate()
-    run.communicate(timeout=20)
+    run.communicate(timeout=60)
 
 
 def test_watch_without_an_inbox_takes_the_roots_of_the_settings(place):
