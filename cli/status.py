@@ -15,10 +15,14 @@ from rich.text import Text
 
 from cli import phrases
 from jobs import result
+from jobs.budget import Budget, Spending
 from jobs.errors import NoSuchJob
 from jobs.gates import Gates
 from jobs.ledger import Ledger
-from jobs.model import Gate, Job, State
+from jobs.model import ACTIVE, Gate, Job, State
+
+PACE_S = 600.0
+"""The pace is taken from so many seconds."""
 
 
 class GateRow(BaseModel):
@@ -34,14 +38,37 @@ class GateRow(BaseModel):
     parked: int
 
 
+class PaceRow(BaseModel):
+    """How fast files end, by the last `PACE_S` seconds, and how long the rest takes at that pace."""
+
+    model_config = ConfigDict(frozen=True)
+
+    per_minute: float = 0.0
+    left: int = 0
+    eta_s: float | None = None  # null: nothing is left, or nothing has ended lately
+
+
+class CreditsRow(BaseModel):
+    """Credits: spent since the budget was begun, reserved for edits in flight, the budget, the account's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    spent: float = 0.0
+    in_flight: float = 0.0
+    budget: float | None = None  # null: none was set
+    available: float | None = None  # when an edit was last begun; null: no edit yet
+
+
 class Overview(BaseModel):
-    """All jobs of the ledger by state, and the gates that are closed."""
+    """All jobs of the ledger by state, the gates that are closed, the pace, and the credits."""
 
     model_config = ConfigDict(frozen=True)
 
     total: int
     states: dict[State, int]
     gates: tuple[GateRow, ...]
+    pace: PaceRow = PaceRow()
+    credits: CreditsRow = CreditsRow()
 
 
 def overview(ledger: Ledger) -> Overview:
@@ -58,7 +85,23 @@ def overview(ledger: Ledger) -> Overview:
         )
         for closed in gates.closed().values()
     ]
-    return Overview(total=sum(counts.values()), states=counts, gates=tuple(rows))
+    return Overview(
+        total=sum(counts.values()),
+        states=counts,
+        gates=tuple(rows),
+        pace=_pace(ledger, sum(counts[state] for state in ACTIVE)),
+        credits=_credits(Budget(ledger).spending()),
+    )
+
+
+def _pace(ledger: Ledger, left: int) -> PaceRow:
+    per_minute = ledger.ended_since(ledger.now() - PACE_S) / PACE_S * 60
+    eta_s = round(left / per_minute * 60) if left and per_minute else None
+    return PaceRow(per_minute=round(per_minute, 2), left=left, eta_s=eta_s)
+
+
+def _credits(seen: Spending) -> CreditsRow:
+    return CreditsRow(spent=seen.spent, in_flight=seen.aside, budget=seen.limit, available=seen.available)
 
 
 def find(ledger: Ledger, wanted: str) -> Job:
@@ -91,6 +134,7 @@ def overview_lines(seen: Overview) -> Iterator[RenderableType]:
         if seen.states[state]
     ]
     yield Text("  ·  ", "dim").join(parts) if parts else Text("No files yet.")
+    yield from _money_and_pace(seen)
     for row in seen.gates:
         again = f"; looked at again at {clock(row.looked_at_again)}" if row.looked_at_again else ""
         held = f"{phrases.plural(row.parked, 'file')} waiting{again}"
@@ -98,6 +142,19 @@ def overview_lines(seen: Overview) -> Iterator[RenderableType]:
         yield Text(f"The {row.gate} gate is closed since {clock(row.since)}", "yellow")
         yield Text(f"  {phrases.sentences(row.message, row.advice)}")
         yield Text(f"  {held}", "dim")
+
+
+def _money_and_pace(seen: Overview) -> Iterator[RenderableType]:
+    """What was spent and is left, and when the rest will be done; nothing before there is something."""
+    money = seen.credits
+    if money.spent or money.in_flight or money.available is not None:
+        words = [f"{money.spent:,.0f} spent", f"{money.in_flight:,.0f} in flight"]
+        words += [f"{money.budget:,.0f} is the budget"] if money.budget is not None else []
+        words += [f"{money.available:,.0f} were left when last asked"] if money.available is not None else []
+        yield Text(f"Credits: {', '.join(words)}", "dim")
+    if seen.pace.eta_s is not None:
+        rest = phrases.duration(seen.pace.eta_s)
+        yield Text(f"{seen.pace.per_minute:.1f} files a minute; {seen.pace.left:,} left, about {rest}", "dim")
 
 
 def print_job(job: Job, console: Console) -> None:

@@ -14,6 +14,7 @@ class Spending:
     spent: float
     aside: float
     edits: int = 0  # how many were begun so far
+    available: float | None = None  # what the account had when an edit was last begun
 
 
 class Budget:
@@ -34,10 +35,17 @@ class Budget:
                 pipe.hset(self._key, "limit", limit)
             pipe.execute()
 
-    def reserve(self, job_id: str, credits: float) -> bool:
-        """Set credits aside before they are paid; False when that would exceed the limit."""
+    def reserve(self, job_id: str, credits: float, available: float | None = None) -> bool:
+        """Set credits aside before they are paid; False when that would exceed the limit.
+
+        ``available`` is what the account was just seen to have.
+        """
         with reaching():
-            return bool(self._ledger.scripts.reserve(args=[PREFIX, job_id, credits]))
+            return bool(
+                self._ledger.scripts.reserve(
+                    args=[PREFIX, job_id, credits, "" if available is None else available]
+                )
+            )
 
     def settle(self, job_id: str, *, paid: bool) -> None:
         """Count what was set aside as spent, or give it back; harmless when nothing was."""
@@ -47,8 +55,12 @@ class Budget:
     def spending(self) -> Spending:
         """What was spent and is set aside."""
         with reaching():
-            row = self._ledger.client.hmget(self._key, "limit", "spent", "aside", "edits")
-        limit, spent, aside, edits = row
+            row = self._ledger.client.hmget(self._key, "limit", "spent", "aside", "edits", "available")
+        limit, spent, aside, edits, available = row
         return Spending(
-            float(limit) if limit else None, float(spent or 0), float(aside or 0), int(edits or 0)
+            float(limit) if limit else None,
+            float(spent or 0),
+            float(aside or 0),
+            int(edits or 0),
+            float(available) if available else None,
         )

@@ -13,6 +13,10 @@ LOST = "SourceGone"
 """Class of the problem of a job whose file is no longer where it was."""
 
 
+BEAT_S = 60.0
+"""A producer that has said nothing for so long counts as gone."""
+
+
 class Intake:
     """Notes on sources; every one can be lost without losing or repeating a job."""
 
@@ -37,6 +41,16 @@ class Intake:
         args = [PREFIX, job.id, self._ledger.now(), job.spec.source, source, LOST]
         with reaching():
             return bool(self._ledger.scripts.follow(args=args))
+
+    def beat(self, name: str) -> None:
+        """Say that the producer of this name lives; it is forgotten after `BEAT_S`."""
+        with reaching():
+            self._client.set(f"{PREFIX}producer:{name}", "alive", ex=int(BEAT_S))
+
+    def beats(self, name: str) -> bool:
+        """Whether the producer of this name has said so lately."""
+        with reaching():
+            return bool(self._client.exists(f"{PREFIX}producer:{name}"))
 
     def add_duplicate(self, path: str, job_id: str) -> None:
         """Remember that a source has the content and the instructions of a job under another name."""

@@ -13,7 +13,7 @@ from typing import Any
 from jobs.codec import pack, pack_steps, spec_fields, unpack
 from jobs.connection import PREFIX, RedisClient, Scripts, reaching
 from jobs.errors import NoSuchJob, NotAllowed
-from jobs.model import Checkpoint, Job, Problem, Spec, State, Step, StepRecord
+from jobs.model import ENDED, Checkpoint, Job, Problem, Spec, State, Step, StepRecord
 
 GRACE_S = 30.0
 """How long a sent message may take to be claimed before it counts as lost; workers take their lease."""
@@ -219,6 +219,13 @@ class Ledger:
             for state in State:
                 pipe.zcard(f"{PREFIX}in:{state}")
             return dict(zip(State, pipe.execute(), strict=True))
+
+    def ended_since(self, since: float) -> int:
+        """How many jobs have ended since then."""
+        with reaching(), self.client.pipeline(transaction=False) as pipe:
+            for state in sorted(ENDED):
+                pipe.zcount(f"{PREFIX}in:{state}", since, "+inf")
+            return sum(pipe.execute())
 
     def ids(
         self, state: State, *, since: float = 0.0, newest_first: bool = False, limit: int = 1000

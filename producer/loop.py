@@ -22,6 +22,7 @@ _CHUNK = 1000
 _MOST_EVENTS = 10_000  # at a time: a storm of them must not keep the rest waiting
 _LONGEST_WAIT_S = 0.25  # so that a stop is seen in time
 _LONGEST_PAUSE_S = 10.0
+_BEAT_EVERY_S = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -45,15 +46,17 @@ class Producer:
         taker: Taker,
         events: "SimpleQueue[Event]",
         timing: Timing,
+        beat: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the parts; nothing is looked at before `run`."""
+        """Take the parts; nothing is looked at before `run`. `beat` is called now and then if all is well."""
         self._watchers, self._rules, self._settler, self._taker = watchers, rules, settler, taker
         self._events, self._timing, self._clock = events, timing, clock
         self._ready: dict[str, Found] = {}
         self._folders: dict[str, str] = {}  # to be looked at again → their root
         self._scan_at = {watcher.root: clock() for watcher in watchers}
         self._pause = Pause()
+        self._beat, self._beat_at = beat, clock()
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event, *, once: bool) -> int:
@@ -62,6 +65,7 @@ class Producer:
         while not stop.is_set():
             try:
                 self.turn()
+                self._say_alive()
                 self._pause.reset()
             except LedgerUnreachable as away:
                 wait_s = self._pause.next_s()
@@ -76,6 +80,11 @@ class Producer:
                 return 0
             self._listen(self._wait_s())
         return 0
+
+    def _say_alive(self) -> None:
+        if self._clock() >= self._beat_at:
+            self._beat()
+            self._beat_at = self._clock() + _BEAT_EVERY_S
 
     def close(self) -> None:
         """Stop the observers and let go of the threads."""

@@ -1,8 +1,10 @@
 """The producer's process: watch, scan, settle, take; one thread decides, observers only hint."""
 
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -14,6 +16,7 @@ from config.roots import Watch
 from config.settings import Settings
 from jobs.connection import connect
 from jobs.errors import LedgerUnreachable
+from jobs.intake import Intake
 from jobs.ledger import Ledger
 from producer.instructions import Defaults, Wish
 from producer.loop import Producer, Timing
@@ -57,7 +60,8 @@ def produce(
     modes: dict[str, Watch] = {
         root.path: "poll" if options.once else choose(root.path, root.watch) for root in roots
     }
-    producer = _producer(settings, modes, _rules(settings, roots, options), taker)
+    beat = partial(Intake(ledger).beat, socket.gethostname())
+    producer = _producer(settings, modes, _rules(settings, roots, options), taker, beat)
     try:
         return producer.run(stop, once=options.once)
     finally:
@@ -67,11 +71,18 @@ def produce(
         log.info("producer ended", **taker.tally.counts)
 
 
-def _producer(settings: Settings, modes: Mapping[str, Watch], rules: Rules, taker: Taker) -> Producer:
+def _producer(
+    settings: Settings,
+    modes: Mapping[str, Watch],
+    rules: Rules,
+    taker: Taker,
+    beat: Callable[[], None],
+) -> Producer:
     events: SimpleQueue[Event] = SimpleQueue()
     watchers = [Watcher(root, mode, events) for root, mode in modes.items()]
     settler = Settler(settings.settle_s, settings.sidecar_wait_s)
-    return Producer(watchers, rules, settler, taker, events, Timing(settings.rescan_s, settings.settle_s))
+    timing = Timing(settings.rescan_s, settings.settle_s)
+    return Producer(watchers, rules, settler, taker, events, timing, beat)
 
 
 def _ledger(settings: Settings) -> tuple[Ledger, str]:

@@ -108,7 +108,7 @@ def _afford(ctx: Context) -> None:
             f"{spec.max_credits} credits are allowed for this file; its next edit would exceed them"
         )
     credits = ctx.client.afford(price, ctx.session_id())
-    reserved = ctx.limits.budget.reserve(ctx.job.id, price)
+    reserved = ctx.limits.budget.reserve(ctx.job.id, price, credits.available)
     spending = ctx.limits.budget.spending()
     if not reserved:
         raise BudgetReached(f"another edit would exceed the budget of {spending.limit or 0:.0f} credits")
