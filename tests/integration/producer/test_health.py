@@ -13,8 +13,13 @@ from jobs.connection import connect
 pytestmark = pytest.mark.integration
 
 
+def asked(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "producer.health"]
+    return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=30)
+
+
 def healthy(environment: dict[str, str]) -> int:
-    return subprocess.run([sys.executable, "-m", "producer.health"], env=environment, timeout=30).returncode
+    return asked(environment).returncode
 
 
 def test_a_producer_that_looks_is_healthy(redis_url: str, tmp_path: Path) -> None:
@@ -40,8 +45,6 @@ def test_a_producer_that_looks_is_healthy(redis_url: str, tmp_path: Path) -> Non
 
 def test_without_a_ledger_it_is_one_clear_line() -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DROPSCORE_")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "producer.health"], env=environment, capture_output=True, text=True, timeout=30
-    )
+    ended = asked(environment)
     assert ended.returncode == 1
     assert ended.stderr == "dropscore producer: DROPSCORE_REDIS_URL is not set\n"
