@@ -93,11 +93,8 @@ class Session:
     def _drain(self) -> None:
         self.ledger.drain(True)
         running = self.ledger.begun()
-        if running:
-            self.teller.finishing(
-                f"Finishing {phrases.plural(running, 'file')} in work, starting nothing new. "
-                "Ctrl-C again stops now; nothing is lost."
-            )
+        work = f"Finishing {phrases.plural(running, 'file')} in work" if running else "Nothing is in work"
+        self.teller.finishing(f"{work}, starting nothing new. Ctrl-C again stops now; nothing is lost.")
         self.supervisor.stop(PRODUCER, within_s=2.0)
         self._draining = True
 

@@ -19,6 +19,17 @@ STANDINS = Path(__file__).with_name("standins")
 COMMAND = (sys.executable, "-P", "-c", "from cli.main import main; main()")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def signals_of_a_terminal() -> Iterator[None]:
+    """Children inherit what is ignored, and this run itself may be in the background or under nohup."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
 def until(true: Callable[[], object], within_s: float = 10.0) -> bool:
     """Wait until something is true; False when it is not in time."""
     gives_up = time.monotonic() + within_s

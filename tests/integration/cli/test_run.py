@@ -21,6 +21,12 @@ pytestmark = [
 ]
 
 
+def begins(place, within_s=20.0):
+    gives_up = time.monotonic() + within_s
+    while not json.loads(place.run("status", "--json").stdout)["states"]["running"]:
+        assert time.monotonic() < gives_up
+
+
 def waits_for(place, count, within_s=15.0):
     gives_up = time.monotonic() + within_s
     while place.done() < count:
@@ -98,7 +104,7 @@ def test_a_second_interrupt_stops_now_and_loses_nothing(place):
     place.drop(*(f"clip-{n}.mp4" for n in range(3)))
     process = place.start("run", "inbox", STANDIN_PACE="2", DROPSCORE_LEASE="2")
     worker = place.pid_of("-m worker")
-    time.sleep(1.0)
+    begins(place)
     os.kill(process.pid, signal.SIGINT)
     time.sleep(0.2)
     began = time.monotonic()
