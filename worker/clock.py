@@ -20,6 +20,9 @@ MAX_MESSAGES = 1000
 """So many messages wait in the broker at the most; the rest of a backlog stays in the ledger."""
 
 
+PROBE_HOLD_S = 1.0
+"""For so long nobody else looks at a gate that is looked at; a rate gate may open and close each second."""
+
 NEVER_PROBED = frozenset({Gate.PAUSED, Gate.BUDGET})
 """Gates that only a person's word opens."""
 
@@ -86,7 +89,11 @@ class Prober:
         try:
             for closed in self._gates.closed().values():
                 due = closed.probe_at <= self._ledger.now()
-                if closed.gate not in NEVER_PROBED and due and self._gates.claim_probe(closed.gate, 5.0):
+                if (
+                    closed.gate not in NEVER_PROBED
+                    and due
+                    and self._gates.claim_probe(closed.gate, PROBE_HOLD_S)
+                ):
                     self._probe(closed)
         except (LedgerUnreachable, NemoError) as error:
             log.warning("a gate could not be looked at", reason=str(error))
