@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -78,7 +79,7 @@ class Studio:
         for folder in (self.media_dir, self.renders_dir):
             for path in folder.iterdir():
                 if path.name not in known:
-                    path.unlink()
+                    _remove(path)
 
     def halt(self) -> None:
         """Let every open stream and every edit end now."""
@@ -90,3 +91,11 @@ class Studio:
 def _folder(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or the folder that a render kept its unfinished parts in."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

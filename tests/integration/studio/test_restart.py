@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import subprocess
@@ -12,6 +13,9 @@ import uuid
 
 import httpx
 import pytest
+
+from studio.service import Studio
+from studio.settings import StudioSettings
 
 pytestmark = pytest.mark.integration
 
@@ -200,3 +204,17 @@ def fetch_and_lose(guest, url):
     path = f"/api/upload-video/nemo_agent/me/{guest.session}"
     with contextlib.suppress(httpx.TransportError):
         guest.post(path, json={"urls": [url], "source_type": "url"})
+
+
+def test_what_a_killed_render_left_is_cleared_away(tmp_path):
+    left = tmp_path / "renders" / ".render-left"
+    left.mkdir(parents=True)
+    (left / "mix.raw").write_bytes(b"half")
+    studio = Studio(StudioSettings(root=tmp_path))
+    asyncio.run(opened_and_closed(studio))
+    assert not left.exists()
+
+
+async def opened_and_closed(studio):
+    await studio.open()
+    await studio.close()
