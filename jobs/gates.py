@@ -90,24 +90,21 @@ class Gates:
 
     def open(self, gate: Gate) -> int:
         """Open a gate; answers how many parked jobs go on where they stood."""
-        return self._release(gate, opens=True, limit=500)
+        total, self._read_at = 0, float("-inf")
+        with reaching():
+            while went_on := self._script(gate, limit=500, opens=True):
+                total += went_on
+        return total
 
     def let_one_through(self, gate: Gate) -> int:
         """Let a single parked job try a gate that has no cheap probe (``plan``); answers 0 or 1."""
         with reaching():
-            return int(self._script(gate, limit=1, opens=False))
+            return self._script(gate, limit=1, opens=False)
 
     def parked(self, gate: Gate) -> int:
         """How many jobs wait behind a gate."""
         with reaching():
             return int(self._ledger.client.zcard(f"{PREFIX}parked:{gate}"))
-
-    def _release(self, gate: Gate, *, opens: bool, limit: int) -> int:
-        total, self._read_at = 0, float("-inf")
-        with reaching():
-            while went_on := int(self._script(gate, limit=limit, opens=opens)):
-                total += went_on
-        return total
 
     def _script(self, gate: Gate, *, limit: int, opens: bool) -> int:
         return int(self._ledger.scripts.open(args=[PREFIX, gate, self._ledger.now(), limit, int(opens)]))

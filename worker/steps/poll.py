@@ -37,7 +37,6 @@ def poll(ctx: Context) -> Outcome:
 
 def _failed(ctx: Context, known: RenderRef, found: Render) -> Outcome:
     if known.renewed:
-        ctx.limits.renders.leave(ctx.job.id)
         raise RenderFailed(f"The render failed twice: {found.error or 'the service gave no reason'}")
     ctx.keep(render=RenderRef(render_id=f"render_{uuid4().hex}", renewed=1))
     return Advance(Step.RENDER)
@@ -52,7 +51,6 @@ def _goes_on(ctx: Context, known: RenderRef, found: Render) -> Outcome:
     ctx.keep(render=seen)
     allowed = ctx.settings.max_polls * (PENDING_SHARE if found.status is RenderStatus.PENDING else 1)
     if unchanged >= allowed:
-        ctx.limits.renders.leave(ctx.job.id)
         raise RenderStalled(
             f"The render stands at {found.progress:.0f} % ({found.status}) after {seen.polls} looks."
         )
