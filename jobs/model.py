@@ -133,14 +133,12 @@ class RenderRef(_Frozen):
     """A render, by the id we chose for it before it was submitted."""
 
     render_id: str
-    submitted: bool = False
     polls: int = 0
     unchanged: int = 0
     progress: float = 0.0
     status: str = ""
     url: str | None = None
     renewed: int = 0  # how often a failed render got a new id
-    submitted_at: float = 0.0
 
 
 class StepRecord(_Frozen):

@@ -24,7 +24,6 @@ def poll(ctx: Context) -> Outcome:
     try:
         found = ctx.client.render(known.render_id)
     except RenderNotFound:
-        ctx.keep(render=known.evolve(submitted=False))
         return Advance(Step.RENDER)
     if found.status is RenderStatus.COMPLETED:
         ctx.limits.renders.leave(ctx.job.id, clean=True)

@@ -18,17 +18,17 @@ def render(ctx: Context) -> Outcome:
     """
     if not ctx.limits.renders.take(ctx.job.id):
         return Again(IN_LINE_S, "in line for a render")
-    known = ctx.point.render
+    known, submitted = ctx.point.render, Advance(Step.POLL, after_s=ctx.settings.poll_interval_s)
     if known is None:
         known = RenderRef(render_id=f"render_{uuid4().hex}")
         ctx.keep(render=known)
     elif _is_there(ctx, known):
-        return _submitted(ctx, known)
+        return submitted
     draft = _draft(ctx)
     ctx.lease.ensure_fresh()
     with suppress(DuplicateRender):  # an earlier submission arrived, and its answer was lost
         ctx.client.submit_render(ctx.session_id(), known.render_id, draft)
-    return _submitted(ctx, known)
+    return submitted
 
 
 def _is_there(ctx: Context, known: RenderRef) -> bool:
@@ -47,8 +47,3 @@ def _draft(ctx: Context) -> Draft:
     if raw is None:
         ctx.keep(draft=draft.raw, summary=draft.summary())
     return draft
-
-
-def _submitted(ctx: Context, known: RenderRef) -> Outcome:
-    ctx.keep(render=known.evolve(submitted=True, submitted_at=ctx.now()))
-    return Advance(Step.POLL, after_s=ctx.settings.poll_interval_s)
