@@ -164,6 +164,7 @@ class Checkpoint(_Frozen):
 
     session: SessionRef | None = None
     sessions: int = 0  # how many were opened: a lost one is replaced, but not for ever
+    moved: bool = False  # what was edited is rendered in another session: the first was lost
     upload: UploadRef | None = None
     before_upload: str = ""  # digest of the draft that lay on a shared timeline before the upload
     turns: tuple[Turn, ...] = ()

@@ -138,10 +138,10 @@ def _resumed(job: Job) -> tuple[Step, Checkpoint]:
 def _resent(job: Job) -> tuple[Step, Checkpoint]:
     """Send what was sent and never showed; what landed stays, unless its session is gone."""
     point = job.checkpoint
-    if point.turn >= len(point.turns) or point.turns[point.turn].status in _NOT_SENT:
-        return _resumed(job)
     if job.problem and job.problem.kind == SESSION_GONE:
         return Step.UPLOAD, Checkpoint(turns=tuple(map(_anew, point.turns)))
+    if point.turn >= len(point.turns) or point.turns[point.turn].status in _NOT_SENT:
+        return _resumed(job)
     turns = list(point.turns)
     turns[point.turn] = _anew(turns[point.turn])
     return Step.EDIT, point.evolve(turns=tuple(turns), sessions=0)

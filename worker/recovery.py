@@ -32,6 +32,6 @@ def without_session(ctx: Context, lost: SessionNotFound) -> Outcome:
         return Unconfirmed(
             f"{_GONE}, and a paid instruction can no longer be read back.", _RESEND, SESSION_GONE
         )
-    ctx.keep(session=None, upload=None, render=None)
+    ctx.keep(session=None, upload=None, render=None, moved=True)
     open_and_fill(ctx)  # the stored draft is rendered in a new session; if that is refused, a person decides
     return Advance(Step.RENDER)

@@ -1,14 +1,17 @@
 """Render: submitted once, under an id that is kept before it is used (api-contract 2.7)."""
 
-from contextlib import suppress
 from uuid import uuid4
 
 from jobs.model import RenderRef, Step
+from jobs.orders import SESSION_GONE
 from nemo import Draft
-from nemo.errors import DuplicateRender, RenderNotFound
+from nemo.errors import BadRequest, DuplicateRender, RenderNotFound
 from worker.context import Context
 from worker.errors import NothingToRender
-from worker.outcome import IN_LINE_S, Advance, Again, Outcome
+from worker.outcome import IN_LINE_S, Advance, Again, Outcome, Unconfirmed
+
+_MOVED = "The editing session is gone, and a new one refuses the timeline that was paid for."
+_RESEND = "'dropscore retry JOB --resend' begins anew, which is charged again."
 
 
 def render(ctx: Context) -> Outcome:
@@ -26,8 +29,14 @@ def render(ctx: Context) -> Outcome:
         return submitted
     draft = _draft(ctx)
     ctx.lease.ensure_fresh()
-    with suppress(DuplicateRender):  # an earlier submission arrived, and its answer was lost
+    try:
         ctx.client.submit_render(ctx.session_id(), known.render_id, draft)
+    except DuplicateRender:
+        pass  # an earlier submission arrived, and its answer was lost
+    except BadRequest as refused:
+        if ctx.point.moved:
+            return Unconfirmed(f"{_MOVED} ({refused})", _RESEND, SESSION_GONE)
+        raise
     return submitted
 
 

@@ -232,3 +232,20 @@ def test_each_file_is_told_its_own_cost_though_many_are_edited_at_once(plant: Pl
     ids = [plant.submit(clip, name=f"clip{number}") for number in range(6)]
     plant.run()
     assert [plant.result(job_id)["credits"]["spent"] for job_id in ids] == [50] * 6
+
+
+def test_a_paid_timeline_that_a_new_session_refuses_is_a_persons_to_decide(
+    plant: Plant, studio: Studio, clip: Path
+) -> None:
+    lost = {"endpoint": "render", "kind": "code", "code": 1002, "count": 1}
+    studio.faults(lost, {"endpoint": "render", "kind": "code", "code": 400})
+    job_id = plant.submit(clip)
+    plant.run()
+    result = plant.result(job_id)
+    assert (result["state"], result["error"]["class"]) == ("unconfirmed", "SessionGone")
+    assert studio.charges() == 1
+    studio.faults()
+    orders.retry(plant.shop.ledger, job_id, resend=True)
+    plant.run()
+    assert plant.job(job_id).state is State.DONE
+    assert studio.charges() == 2
