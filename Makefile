@@ -60,9 +60,9 @@ bench-load: setup   ## 1,000 files in flight, and the cost of bookkeeping (3 min
 	@$(BIN)/python -m bench.load.bookkeeping
 
 lock: setup      ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
-	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	@uv pip compile pyproject.toml --extra dev --extra s3 --extra tracing --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -U -o requirements/dev.txt
-	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt \
+	@uv pip compile pyproject.toml --extra s3 --extra tracing --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -o requirements/run.txt
 
 clean:           ## Remove what set-up made; inbox, outbox and .dropscore stay
