@@ -3,6 +3,7 @@
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
+from config import broker
 from config.settings import Settings
 
 FRESH, BACKLOG = "dropscore", "dropscore.backlog"
@@ -15,7 +16,8 @@ TASKS = "dropscore."
 
 def make_app(redis_url: str, settings: Settings) -> Celery:
     """A Celery app on that broker; it holds no result and hands out one message at a time."""
-    app = Celery("dropscore", broker=broker_url(redis_url), set_as_current=False)
+    broker.use()
+    app = Celery("dropscore", broker=broker_url(redis_url), amqp=broker.Messages, set_as_current=False)
     app.conf.update(
         worker_pool="threads",
         worker_concurrency=settings.concurrency,
@@ -31,7 +33,6 @@ def make_app(redis_url: str, settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_send_task_events=True,
-        task_send_sent_event=True,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         broker_transport_options={

@@ -35,17 +35,15 @@ class Budget:
                 pipe.hset(self._key, "limit", limit)
             pipe.execute()
 
-    def reserve(self, job_id: str, credits: float, available: float | None = None) -> bool:
-        """Set credits aside before they are paid; False when that would exceed the limit.
+    def reserve(self, job_id: str, credits: float, available: float | None = None) -> tuple[bool, Spending]:
+        """Set credits aside before they are paid; False when that would exceed the limit. And what is spent.
 
         ``available`` is what the account was just seen to have.
         """
+        seen = "" if available is None else available
         with reaching():
-            return bool(
-                self._ledger.scripts.reserve(
-                    args=[PREFIX, job_id, credits, "" if available is None else available]
-                )
-            )
+            fits, *row = self._ledger.scripts.reserve(args=[PREFIX, job_id, credits, seen])
+        return bool(fits), _spending(row)
 
     def settle(self, job_id: str, *, paid: bool) -> None:
         """Count what was set aside as spent, or give it back; harmless when nothing was."""
@@ -55,12 +53,17 @@ class Budget:
     def spending(self) -> Spending:
         """What was spent and is set aside."""
         with reaching():
-            row = self._ledger.client.hmget(self._key, "limit", "spent", "aside", "edits", "available")
-        limit, spent, aside, edits, available = row
-        return Spending(
-            float(limit) if limit else None,
-            float(spent or 0),
-            float(aside or 0),
-            int(edits or 0),
-            float(available) if available else None,
-        )
+            return _spending(
+                self._ledger.client.hmget(self._key, "limit", "spent", "aside", "edits", "available")
+            )
+
+
+def _spending(row: list[str | None]) -> Spending:
+    limit, spent, aside, edits, available = row
+    return Spending(
+        float(limit) if limit else None,
+        float(spent or 0),
+        float(aside or 0),
+        int(edits or 0),
+        float(available) if available else None,
+    )

@@ -24,7 +24,6 @@ SCRIPTS = (
     "order",
     "open",
     "slot",
-    "leave",
     "halve",
     "reserve",
     "settle",

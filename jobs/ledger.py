@@ -50,6 +50,7 @@ class Move:
     attempts: int = 0
     started: float = 0.0
     problem: Problem | None = None
+    through: bool = False  # the step did what it is for; slots it held were of clean use
 
 
 class Ledger:
@@ -152,8 +153,9 @@ class Ledger:
         head: list[Any] = [PREFIX, job.id, job.epoch, self.now()]
         if move:
             head += [move.state, move.until, "" if move.due is None else move.due, move.reason]
+            head += [int(move.through), move.step]
         else:
-            head += ["", "", "", ""]
+            head += [""] * 6
         with reaching():
             return bool(self.scripts.write(args=[*head, *_flat(fields)]))
 

@@ -1,7 +1,8 @@
 """Slots: how many jobs may do a thing at once, over all workers; the rest wait in line.
 
-A job that gets no slot waits without holding a thread, and the one that leaves calls the next. The number
-adapts (additive increase, multiplicative decrease): a 429 halves it, clean work raises it again, one by one.
+A job that gets no slot waits without holding a thread. A slot is given back by the write that ends the step
+(`jobs/lua/write.lua`), which calls the next in line. The number adapts (additive increase, multiplicative
+decrease): a 429 halves it, clean work raises it again, one by one.
 """
 
 from jobs.connection import PREFIX, reaching
@@ -17,7 +18,8 @@ class Slots:
     def __init__(self, ledger: Ledger, kind: str, most: int, *, while_running: bool) -> None:
         """``most`` jobs at once.
 
-        With ``while_running`` a slot is held while its job runs; without, until it leaves, ends or parks.
+        With ``while_running`` a slot is held while its job runs; without (``render``) also from one look at
+        the render to the next.
         """
         self._ledger = ledger
         self._kind = kind
@@ -29,12 +31,6 @@ class Slots:
         args = [PREFIX, self._kind, job_id, self._ledger.now(), self._most, int(self._while_running)]
         with reaching():
             return bool(self._ledger.scripts.slot(args=args))
-
-    def leave(self, job_id: str, *, clean: bool = False) -> None:
-        """Give the slot back; the first in line is due at once. Harmless when the job had none."""
-        args = [PREFIX, self._kind, job_id, self._ledger.now(), self._most, int(clean)]
-        with reaching():
-            self._ledger.scripts.leave(args=args)
 
     def slow_down(self) -> int:
         """Half as many at once from now on; answers how many."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import count
 from typing import Any, TypeVar
 
 import httpcore
@@ -21,6 +22,7 @@ import httpx
 SLICE_S = 0.9
 # Common servers close an idle connection after 5 s; an edit must not be sent into one that just closed.
 KEEPALIVE_S = 2.0
+THREADS_A_POOL = 16
 
 _T = TypeVar("_T")
 _local = threading.local()
@@ -121,9 +123,8 @@ def _probes() -> list[tuple[int, int, int]]:
 class PatientTransport(httpx.HTTPTransport):
     """httpx's own transport over patient connections."""
 
-    def __init__(self, max_connections: int, verify: ssl.SSLContext | bool = True) -> None:
-        """Open a pool of up to `max_connections`; `verify` is as in httpx."""
-        context = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify=verify)
+    def __init__(self, max_connections: int, context: ssl.SSLContext) -> None:
+        """Open a pool of up to `max_connections`."""
         super().__init__(verify=context)
         # httpx passes no network backend through; its pool is httpcore's public class, made here with one.
         self._pool = httpcore.ConnectionPool(
@@ -134,6 +135,34 @@ class PatientTransport(httpx.HTTPTransport):
         )
 
 
+class ManyPools(httpx.BaseTransport):
+    """Several transports, each for its share of the threads.
+
+    A pool looks at all its connections, under one lock, for each request: with hundreds of threads on one
+    pool that costs more than the requests themselves.
+    """
+
+    def __init__(self, max_connections: int, verify: ssl.SSLContext | bool) -> None:
+        """Open a pool for each `THREADS_A_POOL` of `max_connections`; `verify` is as in httpx."""
+        context = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify=verify)
+        pools = max(1, max_connections // THREADS_A_POOL)
+        self._transports = [PatientTransport(max_connections, context) for _ in range(pools)]
+        self._threads = count()
+        self._local = threading.local()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send by this thread's pool."""
+        number: int | None = getattr(self._local, "number", None)
+        if number is None:
+            number = self._local.number = next(self._threads)
+        return self._transports[number % len(self._transports)].handle_request(request)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for transport in self._transports:
+            transport.close()
+
+
 def http_client(max_connections: int = 1100, *, verify: ssl.SSLContext | bool = True) -> httpx.Client:
     """Return the one HTTP client a process shares among all its threads: no cookies, no redirects, patient.
 
@@ -141,5 +170,5 @@ def http_client(max_connections: int = 1100, *, verify: ssl.SSLContext | bool = 
     """
     no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     return httpx.Client(
-        transport=PatientTransport(max_connections, verify), cookies=no_cookies, follow_redirects=False
+        transport=ManyPools(max_connections, verify), cookies=no_cookies, follow_redirects=False
     )

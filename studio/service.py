@@ -42,7 +42,7 @@ class Studio:
         self.media_dir = _folder(settings.root / "media")
         self.renders_dir = _folder(settings.root / "renders")
         self.store = Store(settings.root, clock)
-        self.looks = Looks(self.store, self.remember)
+        self.looks = Looks(self.store, self.remember, pretend=settings.simulate)
         self.songs = Songs(settings.music, settings.root)
         self.renders = RenderQueue(self.store, self.remember, settings, self.songs.path_of)
         self.fetching = LooseThreads(_FETCHES_AT_ONCE)

@@ -23,11 +23,6 @@ class Limits:
     budget: Budget
     groups: Groups
 
-    def leave_all(self, job_id: str) -> None:
-        """Give back every slot a job may have: it parks or ends."""
-        for slots in (self.edits, self.renders, self.transfers):
-            slots.leave(job_id)
-
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -56,6 +51,14 @@ class Context:
         self.lease.keep(self.point.evolve(**changes))
         return self.point
 
+    def note(self, **changes: object) -> Checkpoint:
+        """Change the checkpoint; the ledger gets it with the next write, at the latest with the step's end.
+
+        For what can be found out again at no cost; what an outside effect depends on is kept before it.
+        """
+        self.lease.checkpoint = self.point.evolve(**changes)
+        return self.point
+
     @property
     def turn(self) -> Turn:
         """The instruction in work."""
@@ -67,9 +70,9 @@ class Context:
         turns[self.point.turn] = self.turn.evolve(**changes)
         return tuple(turns)
 
-    def keep_turn(self, **changes: object) -> Turn:
-        """Keep changes of the instruction in work; answers it. Raises LeaseLost."""
-        self.keep(turns=self.turns_with(**changes))
+    def note_turn(self, **changes: object) -> Turn:
+        """Change the instruction in work, as `note`; answers it."""
+        self.note(turns=self.turns_with(**changes))
         return self.turn
 
     def session_id(self) -> str:

@@ -76,8 +76,7 @@ class Runner:
         try:
             return self._step(ctx)
         except Stopped:
-            ctx.lease.ensure_fresh()  # a lost lease stops a step too; the slots are another holder's then
-            self._shop.limits.leave_all(ctx.job.id)
+            ctx.lease.ensure_fresh()  # a lost lease stops a step too
             return Again(0.0, "the worker stops")  # nothing was paid, and no attempt is used up
 
     def _step(self, ctx: Context) -> Outcome:
@@ -110,7 +109,6 @@ class Runner:
         return blocking(closed, job.step)
 
     def _park(self, lease: Lease, closed: Closed) -> None:
-        self._shop.limits.leave_all(lease.job.id)
         problem = Problem(kind=f"gate:{closed.gate}", message=closed.message, advice=closed.advice)
         now = self._shop.ledger.now()
         move = Move(State.PARKED, lease.job.step, due=now + PARKED_S, reason=closed.gate, problem=problem)
@@ -153,13 +151,13 @@ class Runner:
                 problem = Problem(kind=kind, message=message, advice=advice)
                 self._end(lease, Move(State.UNCONFIRMED, job.step, problem=problem), ended=now)
             case Done():
-                self._end(lease, Move(State.DONE, job.step), ended=now)
+                self._end(lease, Move(State.DONE, job.step, through=True), ended=now)
 
     def _advance(self, lease: Lease, step: Step, now: float, after_s: float) -> None:
         until = now + after_s
         state = State.WAITING if after_s else State.QUEUED
         due = until if after_s else now + self._shop.settings.lease_s
-        self._end(lease, Move(state, step, until if after_s else 0.0, due), ended=now)
+        self._end(lease, Move(state, step, until if after_s else 0.0, due, through=True), ended=now)
         if not after_s:
             self._shop.send(lease.job.id, step, "fresh")
 
@@ -176,7 +174,6 @@ class Runner:
         if retry.exhausted(attempt):
             self._fail(ctx, error, attempt)
             return
-        self._shop.limits.leave_all(ctx.job.id)
         wait_s = retry.wait_s(attempt, ctx.rng, getattr(error, "retry_after_s", None) or 0.0)
         log.warning("trying again", job=ctx.job.id, step=ctx.job.step, attempt=attempt, reason=str(error))
         until = ctx.now() + wait_s
@@ -187,7 +184,6 @@ class Runner:
 
     def _fail(self, ctx: Context, error: Exception, attempt: int) -> None:
         log.error("failed", job=ctx.job.id, step=ctx.job.step, reason=str(error))
-        self._shop.limits.leave_all(ctx.job.id)
         part_path(ctx.job).unlink(missing_ok=True)
         move = Move(State.FAILED, ctx.job.step, attempts=attempt, problem=problem_of(error))
         self._end(ctx.lease, move, ended=ctx.now())

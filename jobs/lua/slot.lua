@@ -8,6 +8,7 @@ local limit = math.min(tonumber(ARGV[5]), tonumber(redis.call('GET', p .. 'limit
 -- A holder that died or ended without leaving gives its slot back; looked for at most once a second.
 local function lives(holder)
   local at = redis.call('HMGET', p .. 'job:' .. holder, 'state', 'until')
+  if at[1] == 'waiting' and at[2] == '0' then return true end -- called from the line, and on its way
   if ARGV[6] == '1' then return at[1] == 'running' and tonumber(at[2]) > now end
   return at[1] == 'running' or at[1] == 'queued' or at[1] == 'waiting'
 end
@@ -23,4 +24,5 @@ if redis.call('ZSCORE', slots, id) or redis.call('ZCARD', slots) < limit then
   return 1
 end
 redis.call('ZADD', line, 'NX', now, id)
+redis.call('SET', p .. 'limit:' .. kind .. ':most', ARGV[5]) -- who leaves calls the next, and must know it
 return 0

@@ -1,11 +1,12 @@
 -- A fenced write: refused when the epoch is stale or the job is no longer running.
--- ARGV: prefix, id, epoch, now, state ('' = stays running), until, due ('' = not in the clock), gate, then fields.
+-- ARGV: prefix, id, epoch, now, state ('' = stays running), until, due ('' = not in the clock), gate,
+--       1 when the step is through, step, then fields.
 -- Answers 1 when written, 0 when refused.
 local p, id, now, state, ends, due = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local job = p .. 'job:' .. id
 local at = redis.call('HMGET', job, 'epoch', 'state')
 if at[1] ~= ARGV[3] or at[2] ~= 'running' then return 0 end
-if #ARGV > 8 then redis.call('HSET', job, unpack(ARGV, 9)) end
+if #ARGV > 10 then redis.call('HSET', job, unpack(ARGV, 11)) end
 if state == '' then return 1 end
 
 -- The gate may have opened since it was looked at; whoever parks behind it then would be forgotten.
@@ -23,4 +24,42 @@ else
   redis.call('ZADD', p .. 'due', due, id)
 end
 if state == 'parked' then redis.call('ZADD', p .. 'parked:' .. ARGV[8], now, id) end
+
+-- As many clean uses as there are slots allow one slot more, up to the most there may be.
+local function limit_after(limits, most)
+  local limit = math.min(most, tonumber(redis.call('GET', limits) or most))
+  if ARGV[9] == '1' and limit < most and redis.call('INCR', limits .. ':clean') >= limit then
+    limit = limit + 1
+    redis.call('SET', limits, limit)
+    redis.call('DEL', limits .. ':clean')
+  end
+  return limit
+end
+
+-- Give a slot of a kind back. It is handed to the next in line, who is called: left open, whoever comes by
+-- would take it, and those who wait would wait for ever.
+local function leave(kind)
+  local slots, line, limits = p .. 'slots:' .. kind, p .. 'line:' .. kind, p .. 'limit:' .. kind
+  if state ~= 'waiting' then redis.call('ZREM', line, id) end
+  if redis.call('ZREM', slots, id) == 0 then return end
+  local most = tonumber(redis.call('GET', limits .. ':most'))
+  if not most then return end -- nobody ever stood in line
+  local room = limit_after(limits, most) - redis.call('ZCARD', slots)
+  while room > 0 do
+    local next = redis.call('ZRANGE', line, 0, 0)[1]
+    if not next then return end
+    redis.call('ZREM', line, next)
+    if redis.call('HGET', p .. 'job:' .. next, 'state') == 'waiting' then
+      redis.call('HSET', p .. 'job:' .. next, 'until', 0)
+      redis.call('ZADD', p .. 'due', now, next)
+      redis.call('ZADD', slots, now, next)
+      room = room - 1
+    end
+  end
+end
+
+leave('edit')
+leave('transfer')
+-- A render goes on without its job being run: its slot is kept from one look to the next.
+if ARGV[10] ~= 'poll' or (state ~= 'waiting' and state ~= 'queued') then leave('render') end
 return 1

@@ -32,7 +32,6 @@ def download(ctx: Context) -> Outcome:
         _fetch(ctx, point.render, part)
     except OSError as broken:
         raise translated(broken, part) from broken
-    ctx.limits.transfers.leave(ctx.job.id, clean=True)
     ctx.lease.ensure_fresh()
     deliver(part, target, ctx.point.sha256)
     return Done()

@@ -46,7 +46,7 @@ def _routed(ctx: Context, turn: Turn) -> Outcome:
     elif action is Action.STATUS:
         draft = ctx.client.state(ctx.session_id()).draft
         texts = (draft.summary() if draft else "The timeline is empty.",)
-    ctx.keep_turn(status=TurnStatus.SKIPPED, texts=texts)
+    ctx.note_turn(status=TurnStatus.SKIPPED, texts=texts)
     return Advance(Step.VERIFY)
 
 
@@ -70,8 +70,7 @@ def _send(ctx: Context, turn: Turn) -> Outcome:
             _refused(ctx)
             raise
         log.warning("stream lost; nothing is sent again", job=ctx.job.id, cause=str(error))
-        ctx.keep_turn(note=str(error))
-        ctx.limits.edits.leave(ctx.job.id)
+        ctx.note_turn(note=str(error))
         return Again(ctx.settings.disconnect_waits_s[0], "reading back a lost edit")
     return _closed(ctx, turn, reply)
 
@@ -87,15 +86,14 @@ def _spoken(ctx: Context, turn: Turn) -> EditReply:
 
 def _refused(ctx: Context) -> None:
     """The instruction was not taken; ``before`` stays, it guards against an edit that landed all the same."""
-    ctx.keep_turn(status=TurnStatus.PENDING, refused=False)
+    ctx.note_turn(status=TurnStatus.PENDING, refused=False)
     ctx.limits.budget.settle(ctx.job.id, paid=False)
-    ctx.limits.edits.leave(ctx.job.id)
 
 
 def _landed(ctx: Context, turn: Turn) -> Outcome:
     """The timeline shows an edit whose stream told us nothing."""
     ctx.limits.budget.settle(ctx.job.id, paid=True)
-    ctx.keep_turn(status=TurnStatus.CLOSED, lost=True)
+    ctx.note_turn(status=TurnStatus.CLOSED, lost=True)
     return Advance(Step.VERIFY)
 
 
@@ -108,13 +106,12 @@ def _afford(ctx: Context) -> None:
             f"{spec.max_credits} credits are allowed for this file; its next edit would exceed them"
         )
     credits = ctx.client.afford(price, ctx.session_id())
-    reserved = ctx.limits.budget.reserve(ctx.job.id, price, credits.available)
-    spending = ctx.limits.budget.spending()
+    reserved, spending = ctx.limits.budget.reserve(ctx.job.id, price, credits.available)
     if not reserved:
         raise BudgetReached(f"another edit would exceed the budget of {spending.limit or 0:.0f} credits")
     if ctx.point.credits_before is None:
         alone = spending.aside <= price
-        ctx.keep(credits_before=credits.available, edits_before=spending.edits if alone else None)
+        ctx.note(credits_before=credits.available, edits_before=spending.edits if alone else None)
 
 
 def _closed(ctx: Context, turn: Turn, reply: EditReply) -> Outcome:
@@ -123,9 +120,8 @@ def _closed(ctx: Context, turn: Turn, reply: EditReply) -> Outcome:
     if isinstance(refusal, _REFUSALS):
         return _broken_off(ctx, refusal)
     texts = tuple(text for text in map(translate, reply.texts) if text)
-    ctx.keep_turn(status=TurnStatus.CLOSED, texts=(*turn.texts, *texts), note=_said(reply))
+    ctx.note_turn(status=TurnStatus.CLOSED, texts=(*turn.texts, *texts), note=_said(reply))
     ctx.limits.budget.settle(ctx.job.id, paid=True)
-    ctx.limits.edits.leave(ctx.job.id, clean=True)
     return Advance(Step.VERIFY)
 
 
@@ -134,8 +130,7 @@ def _broken_off(ctx: Context, refusal: NemoError) -> Outcome:
 
     Raises ``refusal`` if it closes a gate; the reading back begins when that opens.
     """
-    ctx.keep_turn(refused=True)
-    ctx.limits.edits.leave(ctx.job.id)
+    ctx.note_turn(refused=True)
     if isinstance(refusal, _GATED):
         raise refusal
     return Again(ctx.settings.disconnect_waits_s[0], "reading back a refused edit")
@@ -152,7 +147,7 @@ def _read_back(ctx: Context, turn: Turn) -> Outcome:
     if (draft.digest if draft else "") != turn.before:
         return _landed(ctx, turn)
     reads = turn.reads + 1
-    ctx.keep_turn(reads=reads)
+    ctx.note_turn(reads=reads)
     if reads < len(waits):
         return Again(waits[reads], "reading back a lost edit")
     if turn.refused:

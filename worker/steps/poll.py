@@ -26,8 +26,7 @@ def poll(ctx: Context) -> Outcome:
     except RenderNotFound:
         return Advance(Step.RENDER)
     if found.status is RenderStatus.COMPLETED:
-        ctx.limits.renders.leave(ctx.job.id, clean=True)
-        ctx.keep(render=known.evolve(status=found.status, progress=100.0, url=found.url))
+        ctx.note(render=known.evolve(status=found.status, progress=100.0, url=found.url))
         return Advance(Step.DOWNLOAD)
     if found.status is RenderStatus.FAILED:
         return _failed(ctx, known, found)
@@ -37,7 +36,7 @@ def poll(ctx: Context) -> Outcome:
 def _failed(ctx: Context, known: RenderRef, found: Render) -> Outcome:
     if known.renewed:
         raise RenderFailed(f"The render failed twice: {found.error or 'the service gave no reason'}")
-    ctx.keep(render=RenderRef(render_id=f"render_{uuid4().hex}", renewed=1))
+    ctx.note(render=RenderRef(render_id=f"render_{uuid4().hex}", renewed=1))
     return Advance(Step.RENDER)
 
 
@@ -47,7 +46,7 @@ def _goes_on(ctx: Context, known: RenderRef, found: Render) -> Outcome:
     seen = known.evolve(
         polls=known.polls + 1, unchanged=unchanged, progress=found.progress, status=found.status
     )
-    ctx.keep(render=seen)
+    ctx.note(render=seen)
     allowed = ctx.settings.max_polls * (PENDING_SHARE if found.status is RenderStatus.PENDING else 1)
     if unchanged >= allowed:
         raise RenderStalled(

@@ -54,5 +54,5 @@ def _draft(ctx: Context) -> Draft:
     if draft is None or not draft.ready:
         raise NothingToRender("The timeline has no track with anything in it.")
     if raw is None:
-        ctx.keep(draft=draft.raw, summary=draft.summary())
+        ctx.note(draft=draft.raw, summary=draft.summary())
     return draft

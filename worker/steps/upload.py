@@ -24,11 +24,10 @@ def upload(ctx: Context) -> Outcome:
         check_source(spec)
     ensure_room(ctx.job)
     if not ctx.point.turns:
-        ctx.keep(turns=tuple(Turn(instruction=text, action=route(text).value) for text in spec.instructions))
+        ctx.note(turns=tuple(Turn(instruction=text, action=route(text).value) for text in spec.instructions))
     if not ctx.limits.transfers.take(ctx.job.id):
         return Again(IN_LINE_S, "in line for a transfer")
     open_and_fill(ctx)
-    ctx.limits.transfers.leave(ctx.job.id, clean=True)
     return Advance(Step.EDIT)
 
 
@@ -40,7 +39,7 @@ def open_and_fill(ctx: Context) -> None:
         ctx.keep(session=session, sessions=ctx.point.sessions + 1, upload=None, before_upload=before)
     if ctx.point.upload is None:
         take_over(ctx, ctx.point.session)
-        ctx.keep(upload=(None if new else _recorded(ctx)) or _sent(ctx))
+        ctx.note(upload=(None if new else _recorded(ctx)) or _sent(ctx))
 
 
 def _joined(ctx: Context) -> tuple[SessionRef, str] | None:

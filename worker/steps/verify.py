@@ -27,14 +27,14 @@ def verify(ctx: Context) -> Outcome:
     if asks_for_music(turn.instruction) and not draft.has_music:
         return _look_again(ctx, turn) or _fail(NoMusic, turn, "Music was asked for, and no audio track came.")
     landed = ctx.turns_with(status=TurnStatus.LANDED, changes=(*turn.changes, *changes(before, draft)))
-    ctx.keep(turns=landed, draft=draft.raw, summary=draft.summary(), before_draft=None)
+    ctx.note(turns=landed, draft=draft.raw, summary=draft.summary(), before_draft=None)
     return _next(ctx)
 
 
 def _unchanged(ctx: Context, turn: Turn) -> Outcome:
     asked = any(map(is_question, turn.texts[-1:]))
     if asked and turn.follow_ups < ctx.settings.follow_ups:
-        ctx.keep_turn(status=TurnStatus.PENDING, follow_ups=turn.follow_ups + 1, before=None, reads=0)
+        ctx.note_turn(status=TurnStatus.PENDING, follow_ups=turn.follow_ups + 1, before=None, reads=0)
         return Advance(Step.EDIT)
     if asked:
         return _fail(AgentAsked, turn, "The agent asked a question instead of editing.")
@@ -49,7 +49,7 @@ def _look_again(ctx: Context, turn: Turn) -> Outcome | None:
     looks = len(waits) if turn.lost else SETTLING
     if turn.reads >= looks:
         return None
-    ctx.keep_turn(reads=turn.reads + 1)
+    ctx.note_turn(reads=turn.reads + 1)
     return Again(
         waits[min(turn.reads, len(waits) - 1)] if turn.lost else min(waits[0], 3.0), "timeline unchanged"
     )
@@ -72,11 +72,11 @@ def _fail(kind: type[Exception], turn: Turn, message: str) -> Outcome:
 def _next(ctx: Context) -> Outcome:
     point = ctx.point
     if point.turn + 1 < len(point.turns):
-        ctx.keep(turn=point.turn + 1)
+        ctx.note(turn=point.turn + 1)
         return Advance(Step.EDIT)
     if point.credits_before is not None and point.credits_after is None:
         after = ctx.client.balance().available
-        ctx.keep(credits_after=after, credits_spent=_spent(ctx, point.credits_before - after))
+        ctx.note(credits_after=after, credits_spent=_spent(ctx, point.credits_before - after))
     if all(Action(turn.action) not in {Action.EDIT, Action.EXPORT} for turn in point.turns):
         return Done()  # only questions were asked (credits, status): the answer is in the result
     return Advance(Step.RENDER)

@@ -99,6 +99,11 @@ def renders(ledger: Ledger, most: int) -> Slots:
     return Slots(ledger, "render", most, while_running=False)
 
 
+def leave(ledger: Ledger, job_id: str, *, through: bool = False) -> bool:
+    move = Move(State.QUEUED, Step.DOWNLOAD, due=ledger.now(), through=through)
+    return ledger.move(ledger.get(job_id), move, Checkpoint(), ())
+
+
 def wait(ledger: Ledger, job_id: str) -> None:
     until = ledger.now() + 60
     assert ledger.move(ledger.get(job_id), Move(State.WAITING, Step.UPLOAD, until, until), Checkpoint(), ())
@@ -110,9 +115,33 @@ def test_slots_hold_the_limit_and_call_the_next(ledger: Ledger) -> None:
         running(ledger, job_id)
     assert [slots.take(job_id) for job_id in ("a", "b", "c", "a")] == [True, True, False, True]
     wait(ledger, "c")
-    slots.leave("a")
+    running(ledger, "late")
+    assert leave(ledger, "a")
     assert ledger.get("c").until == 0
+    assert slots.take("late") is False  # the slot was handed to the one in line
     assert slots.take("c") is True
+
+
+def test_a_slot_of_a_render_is_kept_from_one_look_to_the_next(ledger: Ledger) -> None:
+    slots = renders(ledger, 1)
+    for job_id in ("a", "b"):
+        running(ledger, job_id)
+    assert slots.take("a") is True
+    until = ledger.now() + 30
+    assert ledger.move(ledger.get("a"), Move(State.WAITING, Step.POLL, until, until), Checkpoint(), ())
+    assert slots.take("b") is False
+
+
+def test_a_slot_handed_over_stays_with_the_one_that_was_called(ledger: Ledger) -> None:
+    slots = Slots(ledger, "edit", 1, while_running=True)
+    for job_id in ("a", "called", "other"):
+        running(ledger, job_id)
+    assert [slots.take(job_id) for job_id in ("a", "called")] == [True, False]
+    wait(ledger, "called")
+    assert leave(ledger, "a")
+    ledger.client.delete("dropscore:slots:edit:swept")
+    assert slots.take("other") is False
+    assert slots.take("called") is True
 
 
 def test_a_slot_of_a_job_that_ended_is_free_again(ledger: Ledger) -> None:
@@ -143,7 +172,7 @@ def test_a_429_halves_and_clean_work_raises_again(ledger: Ledger) -> None:
     assert slots.slow_down() == 4
     assert slots.slow_down() == 4  # the same burst
     for job_id in "abcdefgh":
-        slots.leave(job_id, clean=True)
+        assert leave(ledger, job_id, through=True)
     took = [slots.take(job_id) for job_id in "abcdefgh"]
     assert took.count(True) == 5  # eight clean uses: four for the first, the rest count towards the next
 
@@ -151,15 +180,15 @@ def test_a_429_halves_and_clean_work_raises_again(ledger: Ledger) -> None:
 def test_a_budget_counts_what_is_in_flight(ledger: Ledger) -> None:
     budget = Budget(ledger)
     budget.begin(120)
-    assert [budget.reserve("a", 50), budget.reserve("a", 50), budget.reserve("b", 50)] == [True, True, True]
-    assert budget.reserve("c", 50) is False
+    assert [budget.reserve(job_id, 50)[0] for job_id in "aab"] == [True, True, True]
+    assert budget.reserve("c", 50) == (False, Spending(120, 0, 100, edits=2))
     budget.settle("a", paid=False)
-    assert budget.reserve("c", 50) is True
+    assert budget.reserve("c", 50)[0] is True
     budget.settle("b", paid=True)
     budget.settle("c", paid=True)
     assert budget.spending() == Spending(120, 100, 0, edits=3)
     budget.begin(None)
-    assert budget.reserve("d", 1e9) is True
+    assert budget.reserve("d", 1e9)[0] is True
 
 
 def test_the_rate_is_held_over_many_threads(ledger: Ledger) -> None:
