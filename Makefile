@@ -55,9 +55,10 @@ bench-outages: setup ## a frozen worker, Redis away and restarted, a polite stop
 bench-gates: setup  ## no credits, a free plan, a full disk (1 min)
 	@$(BIN)/python -m bench.reliability.gates
 
-bench-load: setup   ## 1,000 files in flight, and the cost of bookkeeping (3 min)
+bench-load: setup   ## 1,000 files in flight, the cost of bookkeeping, memory in Redis (4 min)
 	@$(BIN)/python -m bench.load.inflight
 	@$(BIN)/python -m bench.load.bookkeeping
+	@$(BIN)/python -m bench.load.memory
 
 docs: setup      ## Write docs/settings.md anew from the settings classes
 	@$(BIN)/python -m config.reference
