@@ -8,6 +8,7 @@ What a command needs is imported when it is called, so that ``--help`` answers a
 import io
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -271,8 +272,9 @@ def main() -> NoReturn:
 def _leave(failure: Failure) -> NoReturn:
     from config.logs import masked
 
-    if failure.message:
-        print(f"dropscore: {masked(failure.message)}", file=sys.stderr)
+    safe = replace(failure, message=masked(failure.message), rows=tuple(map(masked, failure.rows)))
+    if safe.message:
+        print(f"dropscore: {safe.message}", file=sys.stderr)
     if "--json" in sys.argv[1:]:  # what was said is known here even when it could not be parsed
-        print(masked(failure.as_json()))
-    sys.exit(failure.exit_code)
+        print(safe.as_json())
+    sys.exit(safe.exit_code)

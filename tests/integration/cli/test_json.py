@@ -135,8 +135,9 @@ def test_an_error_is_one_object_and_the_same_line_for_people(place, arguments, c
     assert set(seen["error"]) <= documented("error")
 
 
-def test_a_secret_in_an_error_is_masked_in_both(place):
-    seen, err = asked(place, "run", "nmv_secret123", code=2)
+@pytest.mark.parametrize("word", ["nmv_secret123", "Bearer secret123"])
+def test_a_secret_in_an_error_is_masked_in_both(place, word):
+    seen, err = asked(place, "run", word, code=2)
     assert "secret123" not in json.dumps(seen) + err
 
 
