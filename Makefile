@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: help setup run test lint test-unit test-long test-compose lock clean bench-kills bench-chaos bench-outages bench-gates bench-load
+.PHONY: help setup run test lint docs test-unit test-long test-compose lock clean bench-kills bench-chaos bench-outages bench-gates bench-load
 
 help:            ## Show these lines
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -55,9 +55,13 @@ bench-outages: setup ## a frozen worker, Redis away and restarted, a polite stop
 bench-gates: setup  ## no credits, a free plan, a full disk (1 min)
 	@$(BIN)/python -m bench.reliability.gates
 
-bench-load: setup   ## 1,000 files in flight, and the cost of bookkeeping (3 min)
+bench-load: setup   ## 1,000 files in flight, the cost of bookkeeping, memory in Redis (4 min)
 	@$(BIN)/python -m bench.load.inflight
 	@$(BIN)/python -m bench.load.bookkeeping
+	@$(BIN)/python -m bench.load.memory
+
+docs: setup      ## Write docs/settings.md anew from the settings classes
+	@$(BIN)/python -m config.reference
 
 lock: setup      ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
 	@uv pip compile pyproject.toml --extra dev --extra s3 --extra tracing --universal --python-version 3.11 --generate-hashes \

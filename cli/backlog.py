@@ -15,7 +15,7 @@ import typer
 from pydantic import BaseModel, ConfigDict
 
 from cli import phrases, server
-from cli.errors import Unusable
+from cli.errors import BadRows, Unusable
 from cli.options import print_model
 from cli.reach import reached, running_url
 from cli.summary import OK, SOME_FAILED
@@ -31,7 +31,7 @@ from producer.manifest import Manifest, read_list, read_manifest, read_paths
 from producer.naming import absolute, writable
 from producer.submit import Fate, Submitter, Taken
 
-BAD_ROWS = 2
+BAD_PLAN = 2
 _BAD_FATES = frozenset({Fate.REFUSED, Fate.MISSED})
 
 
@@ -89,7 +89,7 @@ class Report(BaseModel):
 
 
 def perform(order: Order) -> int:
-    """Submit, or plan; answers the exit code: 2 for bad rows without ``--skip-bad``, 1 for refused files.
+    """Submit, or plan; answers the exit code: 2 for a plan with bad rows, 1 for refused files.
 
     Raises:
         CliError, ConfigError, LedgerError: one line for the person.
@@ -100,12 +100,11 @@ def perform(order: Order) -> int:
         print(f"dropscore: {phrases.printable(line)}", file=sys.stderr)
     stopped = bool(named.errors) and not order.skip_bad
     if stopped and not order.dry_run:
-        print("dropscore: nothing was submitted; mend these, or say --skip-bad", file=sys.stderr)
-        return BAD_ROWS
+        raise BadRows("nothing was submitted; mend these, or say --skip-bad", named.errors)
     report = _carried_out(order, named)
     print_model(report) if order.as_json else _tell(report, order)
     if stopped:
-        return BAD_ROWS
+        return BAD_PLAN
     return SOME_FAILED if _BAD_FATES & {row.fate for row in report.rows} else OK
 
 

@@ -13,9 +13,12 @@ from cli.options import BackendOption, JsonOption, StateOption, print_model, set
 def credits(
     backend: BackendOption = None, state_dir: StateOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show the balance of the account that is used, and the budget of this run.
+    """Show the balance of the account, and the budget of this run.
 
     An anonymous account is made if there is none yet; it is kept, and the next run uses it.
+
+    $ dropscore credits
+    $ dropscore credits --backend cloud
     """
     from cli.account import balance, words
     from cli.reach import reached

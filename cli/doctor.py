@@ -13,16 +13,19 @@ from cli.options import BackendOption, FlatOutboxOption, JsonOption, StateOption
 def doctor(
     inboxes: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[INBOX]", help="Folders to look at [default: those of [[roots]]]."),
+        typer.Argument(metavar="INBOX", help="Folders to look at [default: those of [[roots]]]."),
     ] = None,
     outbox: FlatOutboxOption = Path("outbox"),
     backend: BackendOption = None,
     state_dir: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check settings, Redis, service, account, disk, clocks, ffmpeg and folders; exit code 1 if one fails.
+    """Check that all is well, and say how to mend what is not.
 
-    It changes nothing, makes no account and spends nothing.
+    Settings, Redis, service, account, disk, clocks, ffmpeg and folders are looked at; the exit code is 1 if
+    one fails. It changes nothing, makes no account and spends nothing.
+
+    $ dropscore doctor inbox
     """
     from cli import checks
 

@@ -13,6 +13,7 @@ from cli import status as views
 from cli.reach import reached, running_url
 from cli.terminal import no_control_echo
 from config.settings import Settings
+from jobs import result
 from jobs.ledger import Ledger
 from jobs.model import ACTIVE, ENDED
 
@@ -39,15 +40,22 @@ class Pace:
         return f"{per_minute:.1f} files a minute; {left:,} left, about {rest}"
 
 
-def watch(settings: Settings, job: str | None, console: Console) -> None:
+def watch(settings: Settings, job: str | None, console: Console, *, as_json: bool = False) -> None:
     """Show the totals, or a job, until Ctrl-C; in a pipe, a picture for each change.
+
+    With ``as_json`` it is the object of ``status --json`` in one line for each change.
 
     Raises Unusable when nothing runs here, LedgerUnreachable when the server ends.
     """
     running_url(settings)  # a server that were started for the moment would keep a run from starting
     with reached(settings) as ledger:
         try:
-            _terminal(ledger, job, console) if console.is_terminal else _pipe(ledger, job, console)
+            if as_json:
+                _lines(ledger, job)
+            elif console.is_terminal:
+                _terminal(ledger, job, console)
+            else:
+                _pipe(ledger, job, console)
         except KeyboardInterrupt:
             return
 
@@ -71,6 +79,17 @@ def _pipe(
         if now != before:
             console.print(picture(ledger, job, Pace()))
         before = now
+        sleep(EVERY_S)
+
+
+def _lines(ledger: Ledger, job: str | None, sleep: Callable[[float], None] = time.sleep) -> None:
+    before = ""
+    while True:
+        seen = result.of(views.find(ledger, job)) if job else views.overview(ledger)
+        line = seen.model_dump_json()
+        if line != before:
+            print(line, flush=True)
+        before = line
         sleep(EVERY_S)
 
 

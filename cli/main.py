@@ -8,6 +8,7 @@ What a command needs is imported when it is called, so that ``--help`` answers a
 import io
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -17,7 +18,7 @@ from typer.exceptions import TyperException
 from cli import orders
 from cli.credits import credits
 from cli.doctor import doctor
-from cli.errors import CliError
+from cli.errors import KNOWN, Failure, failure_of
 from cli.options import (
     BackendOption,
     ConvertOption,
@@ -33,15 +34,14 @@ from cli.options import (
     SkillOption,
     StateOption,
     console,
+    help_of,
     joined,
     print_json,
     print_model,
     settings_of,
 )
+from cli.results import report, results
 from cli.submit import submit
-from config.errors import ConfigError
-from jobs.errors import LedgerError
-from jobs.model import ENDED, State
 
 app = typer.Typer(
     name="dropscore",
@@ -67,7 +67,6 @@ def _root(
         raise typer.Exit
 
 
-@app.command()
 def run(  # noqa: PLR0913, PLR0917 - one parameter a flag
     inbox: InboxArgument,
     outbox: OutboxOption = None,
@@ -84,10 +83,15 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter a flag
     shrink: ShrinkOption = False,
     convert: ConvertOption = False,
     log_json: LogJsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Put music under every video in INBOX; keep watching until Ctrl-C.
 
     Ctrl-C once finishes what runs; twice stops now. Nothing is lost, and nothing is paid twice.
+
+    $ dropscore run ~/Videos/inbox
+    $ dropscore run inbox --once -i "calm piano, 30%, fade out at the end"
+    $ dropscore run inbox --once --json
     """
     from cli.run import Order
     from cli.run import run as perform
@@ -104,33 +108,40 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter a flag
         convert=convert or None,
         log_json=log_json or None,
     )
-    raise typer.Exit(perform(Order(inbox, outbox, once, settings)))
+    raise typer.Exit(perform(Order(inbox, outbox, once, settings, as_json)))
 
 
-@app.command()
 def samples(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them; made if it is missing.")],
+    as_json: JsonOption = False,
 ) -> None:
-    """Put three short clips into DIR, if it is empty, to try things."""
+    """Put three short clips into DIR, if it is empty, to try things.
+
+    $ dropscore samples inbox
+    """
     from cli.phrases import plural, shown
     from cli.samples import make
 
     made = make(folder)
-    typer.echo(
-        f"{plural(len(made), 'sample clip')} in {shown(folder)}"
-        if made
-        else f"{shown(folder)} has files already"
-    )
+    if as_json:
+        print_json({"folder": str(folder.resolve()), "made": [str(path.resolve()) for path in made]})
+    elif made:
+        typer.echo(f"{plural(len(made), 'sample clip')} in {shown(folder)}")
+    else:
+        typer.echo(f"{shown(folder)} has files already")
 
 
-@app.command()
 def status(
-    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="A job's id, or a file.")] = None,
+    job: Annotated[str | None, typer.Argument(metavar="JOB", help="A job's id, or a file.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again each second, until Ctrl-C.")] = False,
     state_dir: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the totals and what is held up; for JOB, its every step."""
+    """Show the totals and what is held up; for JOB, its every step.
+
+    $ dropscore status --watch
+    $ dropscore status inbox/clip.mp4
+    """
     from cli import status as views
     from cli.reach import reached
     from jobs import result
@@ -138,7 +149,7 @@ def status(
     if watch:
         from cli import live
 
-        return live.watch(settings_of(state_dir=state_dir), job, console())
+        return live.watch(settings_of(state_dir=state_dir), job, console(), as_json=as_json)
     with reached(settings_of(state_dir=state_dir)) as ledger:
         if job is None:
             seen = views.overview(ledger)
@@ -148,59 +159,12 @@ def status(
             print_model(result.of(found)) if as_json else views.print_job(found, console())
 
 
-@app.command()
-def results(
-    state: Annotated[list[State] | None, typer.Option("--state", help="Only these; again for more.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many.")] = 100,
-    state_dir: StateOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List what has ended, the newest first."""
-    from cli import status as views
-    from cli.reach import reached
-    from jobs import result
-
-    with reached(settings_of(state_dir=state_dir)) as ledger:
-        jobs = views.latest(ledger, tuple(state or sorted(ENDED)), limit)
-    if as_json:
-        print_json([result.of(job).model_dump(mode="json") for job in jobs])
-    else:
-        views.print_results(jobs, console())
-
-
-@app.command()
-def report(
-    outbox: Annotated[
-        Path, typer.Option("--outbox", metavar="DIR", help="The folder that holds the results.")
-    ] = Path("outbox"),
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The page to write.")] = Path(
-        "report.html"
-    ),
-    state: Annotated[list[State] | None, typer.Option("--state", help="Only these; again for more.")] = None,
-    pictures: Annotated[
-        int, typer.Option("--pictures", min=0, metavar="N", help="Draw pictures of the first N files.")
-    ] = 200,
-    as_json: JsonOption = False,
-) -> None:
-    """Make one page of all results, with results.csv and results.jsonl beside it.
-
-    It reads the results in the outbox alone: no server need run.
-    """
-    from cli import report as reports
-    from cli.phrases import plural, shown
-
-    written = reports.write(reports.Order(outbox, out, tuple(state or ()), pictures))
-    if as_json:
-        print_model(written)
-    else:
-        typer.echo(
-            f"{plural(written.files, 'file')} in {shown(written.report)}, results.csv and results.jsonl"
-        )
-
-
-@app.command()
 def skills(as_json: JsonOption = False) -> None:
-    """List the skills there are."""
+    """List the skills: what each asks for when you say nothing.
+
+    $ dropscore skills
+    $ dropscore run inbox --skill music-ab2n
+    """
     from cli.skills import print_skills
 
     settings = settings_of()
@@ -211,18 +175,18 @@ def skills(as_json: JsonOption = False) -> None:
         print_skills(there.values(), settings.skill, console())
 
 
-@app.command()
 def worker(state_dir: StateOption = None, log_json: LogJsonOption = False) -> None:
     """Run one worker alone, beside others: on another host, say.
 
     It takes its settings from the environment; DROPSCORE_REDIS_URL names the ledger all of them share.
+
+    $ DROPSCORE_REDIS_URL=redis://:PASSWORD@HOST:6379/0 dropscore worker
     """
     from cli import alone
 
     alone.worker(settings_of(state_dir=state_dir, log_json=log_json or None))
 
 
-@app.command()
 def watch(  # noqa: PLR0913, PLR0917 - one parameter a flag
     inbox: InboxesArgument = None,
     outbox: OutboxOption = None,
@@ -238,6 +202,9 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter a flag
     """Watch INBOX alone and submit what is dropped there, for workers.
 
     Without INBOX the folders of [[roots]] in dropscore.toml are watched.
+
+    $ dropscore watch inbox --outbox outbox
+    $ dropscore watch
     """
     from cli import alone
 
@@ -253,54 +220,61 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter a flag
     alone.producer(settings, inbox, outbox, once)
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 def studio(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]")] = None,
 ) -> None:
-    """Run the local studio alone; it takes options of its own."""
+    """Run the local studio alone; it takes options of its own.
+
+    $ dropscore studio --port 8700 --root .studio
+    $ dropscore studio --help
+    """
     from cli import alone
 
     alone.studio(arguments or [])
 
 
-for part in (submit, credits, doctor):
-    app.command()(part)
+for part in (run, samples, submit, watch, worker):
+    app.command(help=help_of(part))(part)
+app.command(help=help_of(studio), context_settings={"ignore_unknown_options": True, "help_option_names": []})(
+    studio
+)
+for look in (status, results, report, credits, skills, doctor):
+    app.command(help=help_of(look))(look)
 for order in (orders.retry, orders.tweak, orders.cancel, orders.pause, orders.resume, orders.drain):
-    app.command()(order)
+    app.command(help=help_of(order))(order)
 
 
 def main() -> NoReturn:
-    """The entry point: run a command, and turn what it raises into one line and an exit code."""
+    """The entry point: run a command, and turn what it raises into one line and an exit code.
+
+    With ``--json`` the line goes to standard error as ever, and an object ``error`` to standard output.
+    """
     if sys.platform == "win32":
-        _leave("Windows is not supported; use WSL, or docker compose", 2)
+        _leave(Failure("Windows is not supported; use WSL, or docker compose", 2, "Unusable"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no ✓ gets a ?
     try:
         answer = app(standalone_mode=False)
     except TyperException as wrong:
-        _leave(getattr(wrong, "format_message", wrong.__str__)(), getattr(wrong, "exit_code", 2))
-    except (CliError, ConfigError, LedgerError) as known:
-        _leave(str(known), exit_code(known))
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        said = getattr(wrong, "format_message", wrong.__str__)()
+        _leave(Failure(said, getattr(wrong, "exit_code", 2), "Usage"))
     except BrokenPipeError:  # `dropscore results | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except OSError as broken:  # a full disk, a folder that went away: what no part could name better
-        _leave(f"{broken.filename or 'dropscore'}: {broken.strerror or broken}", 1)
+    except KNOWN as known:
+        _leave(failure_of(known))
+    except (typer.Abort, KeyboardInterrupt):
+        _leave(Failure("", 130, "Interrupted"))
     sys.exit(answer if isinstance(answer, int) else 0)
 
 
-def exit_code(error: CliError | ConfigError | LedgerError) -> int:
-    """The exit code an error amounts to (expectations, "Conventions")."""
-    if isinstance(error, CliError):
-        return error.exit_code
-    return 2 if isinstance(error, ConfigError) else 1
-
-
-def _leave(message: str, code: int) -> NoReturn:
+def _leave(failure: Failure) -> NoReturn:
     from config.logs import masked
 
-    print(f"dropscore: {masked(message)}", file=sys.stderr)
-    sys.exit(code)
+    safe = replace(failure, message=masked(failure.message), rows=tuple(map(masked, failure.rows)))
+    if safe.message:
+        print(f"dropscore: {safe.message}", file=sys.stderr)
+    if "--json" in sys.argv[1:]:  # what was said is known here even when it could not be parsed
+        print(safe.as_json())
+    sys.exit(safe.exit_code)

@@ -2,8 +2,10 @@
 
 # ruff: noqa: PLC0415 - a command's own imports are made when it is called, so that ``--help`` answers at once
 
+import inspect
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
 
 InboxArgument = Annotated[Path, typer.Argument(metavar="INBOX", help="The folder that holds your videos.")]
 InboxesArgument = Annotated[
-    Path | None, typer.Argument(metavar="[INBOX]", help="The folder that holds your videos.")
+    Path | None, typer.Argument(metavar="INBOX", help="The folder that holds your videos.")
 ]
 StateOption = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the ledger and the logs are kept.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs: see docs/json.md.")]
 SkillOption = Annotated[str | None, typer.Option("--skill", metavar="NAME", help="See `dropscore skills`.")]
 SessionOption = Annotated[
     str | None,
@@ -52,6 +54,16 @@ InstructionOption = Annotated[
     list[str] | None,
     typer.Option("-i", "--instruction", metavar="TEXT", help="What to do; give it again for a next one."),
 ]
+
+
+def help_of(command: Callable[..., Any]) -> str:
+    """The docstring as help; a paragraph of examples, each after a ``$``, keeps its lines."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(_example(one) if one.startswith("$ ") else one for one in paragraphs)
+
+
+def _example(paragraph: str) -> str:
+    return "\b\n" + "\n".join(f"  {line}" for line in paragraph.splitlines())  # \b: lines are not joined
 
 
 def settings_of(**flags: Any) -> "Settings":

@@ -10,10 +10,11 @@ from pathlib import Path
 from rich.console import Console
 
 from cli import children, phrases, server, summary
-from cli.errors import Unusable
+from cli.errors import Interrupted, Unusable
 from cli.folders import Folders, held, holds_files, prepare
 from cli.follow import Follower
 from cli.interrupts import Interrupts
+from cli.options import print_model
 from cli.plain import PlainTeller
 from cli.session import Session, Teller, end_drain
 from cli.supervise import Supervisor
@@ -37,6 +38,7 @@ class Order:
     outbox: Path | None
     once: bool
     settings: Settings
+    as_json: bool = False  # standard output gets the ending alone; what is told meanwhile goes to the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,13 @@ def run(order: Order) -> int:
     Raises:
         CliError, LedgerError: one line for the person.
     """
-    console = console_for(sys.stdout.isatty())
+    console = console_for(sys.stdout.isatty(), to_stderr=order.as_json)
     folders = prepare(order.inbox, order.outbox, order.settings.state_dir)
     if not holds_files(folders.inbox):
         console.print(f"{phrases.shown(folders.inbox)} is empty: put videos into it", soft_wrap=True)
         if order.once and not server.has_ledger(folders.state):
+            if order.as_json:
+                print_model(summary.told(summary.NOTHING, folders, summary.OK))
             return summary.OK
     with ExitStack() as stack:
         stack.enter_context(held(folders.state))
@@ -71,14 +75,14 @@ def run(order: Order) -> int:
         stage = _Stage(order, folders, supervisor, interrupts, console)
         redis_url = _redis(stage)
         if redis_url is None:
-            return summary.INTERRUPTED
+            return _interrupted(stage)
         ledger = Ledger(stack.enter_context(closing(connect(redis_url))))
         return _perform(stage, ledger, redis_url)
 
 
-def console_for(terminal: bool) -> Console:
-    """The console of standard output; a pipe has room for whole lines."""
-    return Console(highlight=False, width=None if terminal else PIPE_WIDTH)
+def console_for(terminal: bool, *, to_stderr: bool = False) -> Console:
+    """The console of standard output, or of standard error; a pipe has room for whole lines."""
+    return Console(highlight=False, width=None if terminal else PIPE_WIDTH, stderr=to_stderr)
 
 
 def _redis(stage: _Stage) -> str | None:
@@ -107,12 +111,24 @@ def _perform(stage: _Stage, ledger: Ledger, redis_url: str) -> int:
         stage.supervisor.stop(children.PRODUCER, children.WORKER, children.STUDIO)
     end_drain(ledger)
     if stage.interrupts.asked_to_stop:
-        stage.console.print("Stopped. Nothing is lost: run the same command again to go on.", soft_wrap=True)
-        return summary.INTERRUPTED
+        return _interrupted(stage, "Stopped. Nothing is lost: run the same command again to go on.")
     ending = summary.gather(ledger, gates, stage.folders, since, _files(stage.folders.inbox))
-    summary.tell(ending, stage.folders, stage.console)
     cut_short = stage.interrupts.asked_to_finish and ending.left
-    return summary.INTERRUPTED if cut_short else ending.exit_code
+    code = summary.INTERRUPTED if cut_short else ending.exit_code
+    if stage.order.as_json:
+        print_model(summary.told(ending, stage.folders, code))
+    else:
+        summary.tell(ending, stage.folders, stage.console)
+    return code
+
+
+def _interrupted(stage: _Stage, words: str = "") -> int:
+    """The exit code of a run that was cut short; for programs an error, since there is no ending to tell."""
+    if stage.order.as_json:
+        raise Interrupted(words or "interrupted before anything began")
+    if words:
+        stage.console.print(words, soft_wrap=True)
+    return summary.INTERRUPTED
 
 
 def _begin_anew(gates: Gates, budget: Budget, settings: Settings) -> None:
@@ -149,7 +165,8 @@ def _teller(stage: _Stage) -> Teller:
     console, folders, settings = stage.console, stage.folders, stage.order.settings
     by = "local studio" if settings.backend == "local" else "NemoVideo"
     title = f"{phrases.shown(folders.inbox)} → {phrases.shown(folders.outbox)} · {settings.skill} · {by}"
-    if console.is_terminal and not console.is_dumb_terminal and not settings.log_json:
+    lively = console.is_terminal and not console.is_dumb_terminal
+    if lively and not settings.log_json and not stage.order.as_json:
         return LiveView(folders, title, console)
     teller = PlainTeller(folders, lambda line: console.print(line, markup=False, soft_wrap=True))
     teller.say(title)

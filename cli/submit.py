@@ -59,9 +59,13 @@ def submit(  # noqa: PLR0913, PLR0917 - one parameter a flag
     state_dir: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Submit a backlog: a running `dropscore run` or its workers begin at once, else the next run does.
+    """Submit a backlog: files, folders, lists and URLs.
 
-    dropscore submit -n archive/     dropscore submit --manifest backlog.csv --skip-bad
+    A running `dropscore run` or its workers begin at once, else the next run does.
+
+    $ dropscore submit -n archive/
+    $ dropscore submit --manifest backlog.csv --skip-bad
+    $ find archive -name "*.mov" | dropscore submit -a -
     """
     from cli.backlog import Order, Sources, perform
 

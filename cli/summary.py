@@ -1,10 +1,14 @@
-"""The table at the end of a run, and the exit code it amounts to."""
+"""The table at the end of a run, and the exit code it amounts to.
+
+The JSON of ``run --json`` is stable: `Told`.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +16,7 @@ from rich.text import Text
 from cli import phrases
 from cli.folders import Folders
 from cli.follow import ended_since, pages
+from jobs import result
 from jobs.gates import Closed, Gates
 from jobs.ledger import Ledger
 from jobs.model import PERSONAL, Gate, Job, State
@@ -45,6 +50,65 @@ class Ending:
             return GATE_CLOSED
         bad = any(job.state in _BAD for job in (*self.ended, *self.standing))
         return SOME_FAILED if bad else OK
+
+
+NOTHING = Ending((), (), (), (), 0)
+"""Of a run that found nothing to do and no ledger."""
+
+
+class Twin(BaseModel):
+    """A source that was not run again, and the one it equals."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    same_as: str
+
+
+class Held(BaseModel):
+    """A closed gate that only a person opens, and how many files wait behind it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    gate: Gate
+    since: str
+    message: str
+    advice: str
+    parked: int
+
+
+class Told(BaseModel):
+    """What became of a run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    exit_code: int
+    outbox: str
+    states: dict[State, int]  # of the files below
+    files: tuple[result.Result, ...]  # what ended in this run, and what failed before and still stands
+    duplicates: tuple[Twin, ...]
+    held: tuple[Held, ...]
+    left: int  # jobs that have not ended
+
+
+def told(ending: Ending, folders: Folders, code: int) -> Told:
+    """The ending of a run that answers ``code``, for programs."""
+    jobs = (*ending.standing, *ending.ended)
+    counts = Counter(job.state for job in jobs)
+    return Told(
+        exit_code=code,
+        outbox=str(folders.outbox),
+        states={state: counts[state] for state in State if counts[state]},
+        files=tuple(result.of(job) for job in jobs),
+        duplicates=tuple(Twin(source=name, same_as=twin) for name, twin in ending.duplicates),
+        held=tuple(_held(closed, count) for closed, count in ending.parked),
+        left=ending.left,
+    )
+
+
+def _held(closed: Closed, count: int) -> Held:
+    since = result.utc(closed.since)
+    return Held(gate=closed.gate, since=since, message=closed.message, advice=closed.advice, parked=count)
 
 
 def gather(ledger: Ledger, gates: Gates, folders: Folders, since: float, sources: Iterable[str]) -> Ending:

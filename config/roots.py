@@ -16,12 +16,16 @@ SessionPer = Literal["file", "folder"]
 class Root(BaseModel):
     """One watched folder; what it leaves open is taken from the settings of the same name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     path: Path
-    outbox: Path | None = None  # default: "outbox" beside the folder
+    """The folder."""
+    outbox: Path | None = None
+    """Where its results go; `outbox` beside the folder, if it is not said."""
     watch: Watch | None = None
+    """As `DROPSCORE_WATCH`."""
     session: SessionPer | None = None
+    """As `DROPSCORE_SESSION`."""
 
 
 def said(value: object) -> object:

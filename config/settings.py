@@ -62,54 +62,99 @@ class Settings(BaseSettings):
     """The settings of one process; frozen, and free of anything that was not asked for."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, env_ignore_empty=True, toml_file=FILE_NAME
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        env_ignore_empty=True,
+        toml_file=FILE_NAME,
+        use_attribute_docstrings=True,  # what docs/settings.md says of each: python -m config.reference
     )
 
     nemo_token: SecretStr | None = Field(None, alias="NEMO_TOKEN")
+    """Your account at the service; without it an anonymous one is made, which all workers share."""
     nemo_api_url: HttpUrl = Field("https://mega-api-prod.nemovideo.ai", alias="NEMO_API_URL")
+    """Where the service is."""
     nemo_web_url: HttpUrl = Field("https://nemovideo.com", alias="NEMO_WEB_URL")
+    """Where its pages are, for links alone."""
     nemo_client_id: UUID | None = Field(None, alias="NEMO_CLIENT_ID")
+    """The identity of the anonymous account; made once and kept, if it is not said."""
     nemo_allow_private_urls: bool = Field(False, alias="NEMO_ALLOW_PRIVATE_URLS")
+    """Let downloads and remote sources come from private addresses."""
     skill_source: str | None = Field(None, alias="SKILL_SOURCE", pattern=r"^[\w.-]{1,64}$")
+    """The platform sent as `X-Skill-Platform`; detected, if it is not said."""
 
     state_dir: Path = Field(Path(".dropscore"), alias="DROPSCORE_STATE_DIR")
+    """The ledger of the embedded server, the studio's files, logs."""
     redis_url: SecretStr | None = Field(None, alias="DROPSCORE_REDIS_URL")
+    """A Redis or Valkey server of your own, for the ledger and the queues; else one is embedded."""
     chosen_backend: Backend | None = Field(None, alias="DROPSCORE_BACKEND")
+    """This machine (`local`), or NemoVideo (`cloud`), which `NEMO_TOKEN` and `NEMO_API_URL` choose too."""
     skill: str = Field("add-music", alias="DROPSCORE_SKILL")
+    """Which way to ask the service; `dropscore skills` lists them."""
     session: SessionPer = Field("file", alias="DROPSCORE_SESSION")
+    """One editing session a file, or one for the files of a folder, in which they go one after the other."""
     instruction: str | None = Field(None, alias="DROPSCORE_INSTRUCTION", min_length=1)
+    """What is asked for each file, an instruction a line; else the skill's own."""
     language: str | None = Field(None, alias="DROPSCORE_LANGUAGE", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$")
+    """The session's language: `en`, `zh-CN` …"""
     chosen_poll_interval_s: PositiveSeconds | None = Field(None, alias="DROPSCORE_POLL_INTERVAL")
+    """Between two looks at a render; 30 s, and 1 s for the local studio, if it is not said."""
     max_polls: int = Field(10, alias="DROPSCORE_MAX_POLLS", ge=1)
+    """Looks at a render that does not move, before it is given up."""
     rate_limit_wait_s: Seconds = Field(30, alias="DROPSCORE_RATE_LIMIT_WAIT")
+    """After a 429 that names no time."""
     disconnect_waits_s: Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_split)] = Field(
         (30, 60, 60, 60, 60), alias="DROPSCORE_DISCONNECT_WAITS", min_length=1
     )
+    """Between the looks at a timeline after a lost stream."""
     settle_s: Seconds = Field(2, alias="DROPSCORE_SETTLE")
+    """How long a file must lie still before it is taken."""
     rescan_s: PositiveSeconds = Field(30, alias="DROPSCORE_RESCAN")
+    """Between two full looks at the folders."""
     sidecar_wait_s: Seconds = Field(0, alias="DROPSCORE_SIDECAR_WAIT")
+    """How long a video waits for a sidecar that comes after it."""
     watch: Watch = Field("auto", alias="DROPSCORE_WATCH")
+    """How changes are noticed: by the system's events, by looking again, or as the file system allows."""
     ignore: Words = Field((), alias="DROPSCORE_IGNORE")
+    """More names to leave alone, as globs with commas between them: `*.bak,drafts/*`."""
     shrink: bool = Field(False, alias="DROPSCORE_SHRINK")
+    """Compress what is larger than the service takes; the original stays."""
     convert: bool = Field(False, alias="DROPSCORE_CONVERT")
+    """Convert what the service does not take (`.wmv .flv .ts` …); the original stays."""
     roots: Annotated[tuple[Root, ...], NoDecode, BeforeValidator(watched.said)] = Field(
         (), alias="DROPSCORE_ROOTS"
     )
+    """Folders to watch, each with a way of its own: see below. In the environment: paths, commas between."""
     lease_s: Annotated[float, Field(ge=0.5)] = Field(30, alias="DROPSCORE_LEASE")
+    """How long a dead worker holds a job."""
     gate_probe_s: PositiveSeconds = Field(60, alias="DROPSCORE_GATE_PROBE")
+    """Between two looks at a closed gate."""
     concurrency: int = Field(500, alias="DROPSCORE_CONCURRENCY", ge=1, le=10_000)
+    """Steps at once in one worker."""
     follow_ups: int = Field(1, alias="DROPSCORE_FOLLOW_UPS", ge=0, le=5)
+    """How often an agent that asks is told to choose by itself."""
     max_credits: int | None = Field(None, alias="DROPSCORE_MAX_CREDITS", ge=0)
+    """The budget of a run."""
     max_rate: Annotated[float, Field(gt=0)] | None = Field(None, alias="DROPSCORE_MAX_RATE")
+    """Requests a second, over all workers."""
     max_edits: int = Field(500, alias="DROPSCORE_MAX_EDITS", ge=1)
+    """Edits at once, over all workers."""
     max_renders: int | None = Field(None, alias="DROPSCORE_MAX_RENDERS", ge=1)
+    """Renders at once, over all workers; 64, or your cores with the local studio, if it is not said."""
     max_transfers: int = Field(32, alias="DROPSCORE_MAX_TRANSFERS", ge=1)
+    """Uploads and downloads at once, over all workers."""
     edit_credits: int = Field(50, alias="DROPSCORE_EDIT_CREDITS", ge=0)
+    """What an edit costs; 0 leaves it to the service to refuse."""
     flower_auth: SecretStr | None = Field(None, alias="DROPSCORE_FLOWER_AUTH")
+    """`user:password` of the Flower page."""
     music: DirectoryPath | None = Field(None, alias="DROPSCORE_MUSIC")
+    """A folder of your own songs for the local studio to choose from."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="DROPSCORE_LOG_LEVEL")
+    """How much the parts tell."""
     log_json: bool = Field(False, alias="DROPSCORE_LOG_JSON")
+    """Logs as JSON, a line each, for programs."""
     skills: dict[str, dict[str, Any]] = Field(default_factory=dict, alias="DROPSCORE_SKILLS")
+    """Skills of your own: `[skills.NAME]` tables."""
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -160,7 +205,7 @@ class _TomlFile(TomlConfigSettingsSource):
             table = tomllib.loads(file_path.read_text(encoding="utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
             raise ConfigError(f"{file_path}: not readable as TOML: {broken}") from broken
-        aliases = {_file_key(alias): alias for alias in environment_names()}
+        aliases = {file_key(alias): alias for alias in environment_names()}
         unknown = sorted(set(table) - set(aliases))
         if unknown:
             there_are = ", ".join(sorted(aliases))
@@ -168,7 +213,8 @@ class _TomlFile(TomlConfigSettingsSource):
         return {aliases[key]: value for key, value in table.items()}
 
 
-def _file_key(alias: str) -> str:
+def file_key(alias: str) -> str:
+    """A setting's name in ``dropscore.toml``."""
     return alias.removeprefix("DROPSCORE_").lower()
 
 
@@ -227,7 +273,7 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = {*environment_names(), *(f"{name}_FILE" for name in SECRETS)}
     for name in sorted(environ):
         if name.startswith("DROPSCORE_") and name not in known:
-            raise ConfigError(f"{name} is no setting of Dropscore; see the README for those there are")
+            raise ConfigError(f"{name} is no setting of Dropscore; docs/settings.md has those there are")
 
 
 def _first_line(broken: ValidationError) -> str:

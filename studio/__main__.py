@@ -45,7 +45,12 @@ def _complain(problem: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """Make a flag of every field of `StudioSettings`; a flag that is not given keeps the field's default."""
-    parser = argparse.ArgumentParser("studio", description=__doc__, argument_default=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        "dropscore studio",
+        description="The local service: the NemoVideo API on this machine, with real renders.",
+        epilog="$ dropscore studio --port 8700 --root .studio",
+        argument_default=argparse.SUPPRESS,
+    )
     for name, field in StudioSettings.model_fields.items():
         _add(parser, f"--{name.replace('_', '-')}", field)
     parser.add_argument("--fd", type=int, help="a socket that the parent already listens on")
@@ -54,10 +59,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(parser: argparse.ArgumentParser, flag: str, field: FieldInfo) -> None:
     if field.annotation is bool:
-        parser.add_argument(flag, action=argparse.BooleanOptionalAction)
+        parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=field.description)
         return
     choices = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
-    parser.add_argument(flag, choices=choices or None, type=Path if field.annotation is Path else str)
+    parser.add_argument(
+        flag, choices=choices or None, type=Path if field.annotation is Path else str, help=_help(field)
+    )
+
+
+def _help(field: FieldInfo) -> str:
+    default = field.get_default(call_default_factory=True)
+    return f"{field.description} [default: {default}]" if default is not None else str(field.description)
 
 
 if __name__ == "__main__":

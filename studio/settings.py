@@ -28,31 +28,54 @@ class StudioSettings(BaseModel):
     (api-contract 2), times `time_scale`, and the upload is what comes back.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     root: Path = Path(".studio")
+    """The folder that sessions, uploads and renders are kept in."""
     host: str = "127.0.0.1"
+    """The address to listen on."""
     port: int = Field(default=0, ge=0, le=65_535)
+    """The port to listen on; 0: any that is free."""
     public_url: str | None = None
+    """How others reach it, if not by host and port."""
     seed: int = 0
+    """With the same one the same file and instruction always behave alike."""
 
     credits: int = Field(default=100, ge=0)
+    """What a new account begins with."""
     edit_price: int = Field(default=50, ge=0)
+    """Credits an edit costs."""
     plan: Plan = "pro"
+    """Free: renders are refused."""
     token_life_s: float = Field(default=7 * DAY_S, gt=0)
+    """Seconds until a token expires."""
     tokens_per_ip: int = Field(default=10, ge=0)
+    """Anonymous tokens an address gets a week."""
 
     think_s: float = Field(default=0.3, ge=0)
+    """Seconds an edit takes to begin."""
     simulate: bool = False
+    """Look at nothing and render nothing: only take the time."""
     time_scale: float = Field(default=1.0, ge=0)
+    """Makes the times of --simulate longer or shorter."""
     heartbeat_s: float = Field(default=5.0, gt=0)
+    """Seconds between heartbeats of a stream."""
     silent_share: float = Field(default=0.30, ge=0, le=1)
+    """The part of the edits that end without a text."""
     dialect: Dialect = "b"
+    """The draft's spelling of keys."""
     render_shape: RenderShape = "mixed"
+    """Where a render's fields stand in the answer."""
     session_envelope: bool = True
+    """Wrap a new session in an envelope."""
 
     max_file_bytes: int = Field(default=500 * 1024 * 1024, gt=0)
+    """The largest upload."""
     allow_private_urls: bool = False
+    """Fetch uploads from private addresses."""
     renders_at_once: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    """Renders at the same time."""
     faults: Path | None = None
+    """A TOML or JSON file of faults to bring about."""
     music: DirectoryPath | None = None
+    """A folder of your own songs; else music is composed."""

@@ -24,6 +24,7 @@ from worker.tasks import register, sender
 
 log = structlog.get_logger()
 
+INTERRUPTED = 130
 STOP_WITHIN_S = 25.0
 """How long a step may go on after the first signal; supervisors commonly kill after 30 s."""
 
@@ -57,11 +58,12 @@ def _work(app: Celery, shop: Shop) -> int:
         edit_credits=settings.edit_credits,
     )
     clock = ClockThread(Clock(shop.ledger, shop.send, queue_keys(), settings.lease_s), prober)
-    _stop_quickly(shop.stopping)
+    by_hand = _stop_quickly(shop.stopping)
     shop.heartbeat.start()
     clock.start()
     try:
-        return _consume(app, settings)
+        code = _consume(app, settings)
+        return INTERRUPTED if by_hand.is_set() else code  # Celery would call it a failure
     finally:
         clock.stop()
         shop.heartbeat.stop()
@@ -80,11 +82,17 @@ def _consume(app: Celery, settings: Settings) -> int:
     return int(worker.exitcode or 0)
 
 
-def _stop_quickly(stopping: threading.Event) -> None:
-    """First signal: streams are left, steps of seconds finish, for a while. Second: the process ends."""
+def _stop_quickly(stopping: threading.Event) -> threading.Event:
+    """First signal: streams are left, steps of seconds finish, for a while. Second: the process ends.
 
-    def on_shutdown(**_: Any) -> None:
+    The event that is answered is set when the first signal was Ctrl-C.
+    """
+    by_hand = threading.Event()
+
+    def on_shutdown(sig: str = "", **_: Any) -> None:
         stopping.set()
+        if sig == "SIGINT":
+            by_hand.set()
         last = threading.Timer(STOP_WITHIN_S, os._exit, args=(0,))
         last.daemon = True
         last.start()  # a long transfer begins anew elsewhere: a kill is harmless here
@@ -95,3 +103,4 @@ def _stop_quickly(stopping: threading.Event) -> None:
         os._exit(128 + number)
 
     signals.worker_shutting_down.connect(on_shutdown, weak=False)
+    return by_hand

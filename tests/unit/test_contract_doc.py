@@ -1,4 +1,4 @@
-"""docs/contract.md names code and tests that exist."""
+"""docs/contract.md and docs/security.md name code and tests that exist."""
 
 import ast
 import re
@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROWS = [
-    [cell.strip() for cell in line.strip().strip("|").split("|")]
-    for line in (ROOT / "docs" / "contract.md").read_text(encoding="utf-8").splitlines()
-    if line.startswith("| ") and not line.startswith("| Rule")
-]
+
+
+def rows_of(page: str) -> list[list[str]]:
+    """The cells of each row of a page's tables, without their heads."""
+    lines = (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith(("| Rule", "| Threat"))]
+    return [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in rows]
+
+
+ROWS, THREATS = rows_of("contract.md"), rows_of("security.md")
 RULES = [row for row in ROWS if len(row) == 3]
 
 
@@ -55,7 +60,7 @@ def test_there_is_a_row_for_each_section() -> None:
     assert len(RULES) > 90
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda row: row[0].split()[0])
+@pytest.mark.parametrize("rule", [*RULES, *THREATS], ids=lambda row: row[0][:30])
 def test_what_a_row_names_is_there(rule: list[str]) -> None:
     code, tests = quoted(rule[1]), quoted(rule[2])
     assert code

@@ -1,12 +1,15 @@
 """The compose stack, really run: a clip goes through, workers scale, one is killed, all of it goes away."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+
+from tests.pages import PAGES, blocks, expected
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -88,6 +91,30 @@ def test_four_workers_one_of_them_killed_and_all_files_done(stack, clip: Path):
     stack.wait(lambda: all(stack.result(name).get("state") == "done" for name in names), 180)
     stack.wait(lambda: stack.inspect(victim)["RestartCount"] == 1, 30)
     stack.wait(lambda: stack.health("worker") == ["healthy"] * 4, 120)
+
+
+def test_every_command_of_the_pages_runs(stack):
+    """The blocks of README.md and docs that want an engine; a second file stands in for what is pulled."""
+    environment = {**os.environ, "COMPOSE_FILE": "docker-compose.yml:standin.yml"}
+    commands = [
+        one for page in PAGES for block in blocks(page) if block.has("docker") for one in block.commands
+    ]
+    assert commands
+    for command in commands:
+        line = command.text.replace("docker compose", " ".join(stack.program))
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=stack.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == command.exit_code, said
+        assert all(expected(shown).search(said) for shown in command.shown), said
+    assert stack.health("worker")
 
 
 def test_down_leaves_no_container(stack):

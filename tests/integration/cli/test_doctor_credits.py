@@ -11,6 +11,7 @@ import pytest
 from jobs.budget import Budget
 from jobs.connection import connect
 from jobs.ledger import Ledger
+from tests.documented import documented, keys
 
 pytestmark = pytest.mark.integration
 
@@ -47,6 +48,7 @@ def test_the_balance_of_an_anonymous_account_that_is_made_once(place, cloud, led
     assert first.returncode == 0, first.stderr
     said = json.loads(first.stdout)
     assert (said["account"], said["available"], said["reserved"]) == ("anonymous", 100, 0)
+    assert keys(said) <= documented("credits")
     ledger_of.reserve("job", 50)
     again = place.run("credits", **cloud)
     assert again.stdout.splitlines() == [

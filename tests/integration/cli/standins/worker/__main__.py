@@ -12,7 +12,7 @@ from jobs.connection import connect
 from jobs.errors import LedgerUnreachable
 from jobs.gates import Gates
 from jobs.ledger import Ledger, Move
-from jobs.model import Gate, Job, Problem, RenderRef, State, Step, StepRecord
+from jobs.model import Gate, Job, Problem, RenderRef, SessionRef, State, Step, StepRecord
 
 PACE_S = float(os.environ.get("STANDIN_PACE", "0.05"))
 settings = load()
@@ -23,7 +23,7 @@ gates = Gates(ledger)
 
 def perform(job: Job) -> None:
     began = ledger.now()
-    point = job.checkpoint
+    point = job.checkpoint.evolve(session=SessionRef(session_id=job.id))
     for percent in (10.0, 50.0, 90.0) if job.step is Step.POLL else (0.0,):
         point = point.evolve(render=RenderRef(render_id="r", progress=percent))
         ledger.checkpoint(job, point)
