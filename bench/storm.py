@@ -1,0 +1,128 @@
+"""500 streams in a storm of 429s, under a rate that all workers share (docs/reliability.md, fault 14).
+
+The service refuses 2 % of all requests, and lets a stream say little for long. Its log of all requests tells
+whether the shared rate (`DROPSCORE_MAX_RATE`) held; meanwhile the worker is pinged every few seconds.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from bench.figures import Row, busiest, machine, numbers, tell, told
+from bench.memory import most_resident_mb
+from bench.stage import ready, simulated, sources, submit
+from config.celery_app import make_app
+from config.settings import load
+from jobs.model import ENDED
+from tests.chaos.stage import Stage
+
+COMMAND = "python -m bench.storm"
+WINDOW_S = 10.0
+PING_S, RSS_MB, PATIENCE_S = 5.0, 300, 400
+_PING_EVERY_S = 3.0
+_REFUSALS = {"endpoint": "*", "kind": "429", "retry_after": 1, "probability": 0.02}
+
+
+class Pings:
+    """Pings the worker every few seconds while `with` lasts; a ping that is not answered counts as 10 s."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.took_s: list[float] = []
+        self._app = make_app(stage.redis_url, load({}, {}))
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pings", daemon=True)
+
+    def __enter__(self) -> "Pings":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join(2 * PING_S + 5)
+        self._app.close()
+
+    def _run(self) -> None:
+        while not self._over.wait(_PING_EVERY_S):
+            began = time.monotonic()
+            answered = bool(self._app.control.ping(timeout=2 * PING_S, limit=1))
+            self.took_s.append(time.monotonic() - began if answered else 2 * PING_S)
+
+
+@dataclass
+class Seen:
+    """What one storm showed."""
+
+    ended: int
+    took_s: float
+    memory_mb: float
+    requests: int
+    refused: int
+    most: int
+    pings_s: list[float] = field(default_factory=list)
+
+
+def storm(files: int, rate: int) -> Seen:
+    """One worker, all the files at once."""
+    settings = {
+        "DROPSCORE_MAX_RATE": rate,
+        "DROPSCORE_RATE_LIMIT_WAIT": 1,
+        "DROPSCORE_GATE_PROBE": 1,
+        "DROPSCORE_POLL_INTERVAL": 5,
+        "DROPSCORE_CONCURRENCY": 500,
+    }
+    with simulated(0.3, **settings) as stage:
+        clips = sources(stage, files)
+        worker = stage.worker()
+        ready(stage)
+        stage.http.post("/_studio/faults", json={"seed": 1, "rules": [_REFUSALS]}).raise_for_status()
+        began = time.monotonic()
+        with Pings(stage) as pings:
+            submit(stage, clips)
+            while _left(stage, files) and time.monotonic() - began < PATIENCE_S:
+                time.sleep(0.5)
+        took_s = time.monotonic() - began
+        if "DUMP" in os.environ and _left(stage, files):
+            subprocess.run([*os.environ["DUMP"].split(), str(worker.pid)], check=False)
+        traffic = stage.http.get("/_studio/traffic").json()["requests"]
+        struck = stage.http.get("/_studio/ledger").json()["faults"].get("429", 0)
+        most = busiest([one["at"] for one in traffic], WINDOW_S)
+        memory_mb, ended = most_resident_mb(worker.pid), stage.ledger.counts()["done"]
+        print(f"{stage.counts()} after {took_s:.0f} s", file=sys.stderr, flush=True)
+        return Seen(ended, took_s, memory_mb, len(traffic), struck, most, pings.took_s)
+
+
+def _left(stage: Stage, files: int) -> int:
+    """How many files have not ended; those that wait behind a gate have not."""
+    counts = stage.ledger.counts()
+    return files - sum(counts[state] for state in ENDED)
+
+
+def main() -> int:
+    chosen = numbers(__doc__, files=500, rate=100, runs=1)
+    start = machine()
+    seen = [storm(chosen.files, chosen.rate) for _ in range(chosen.runs)]
+    allowed = chosen.rate * WINDOW_S
+    over = max(one.most for one in seen) / allowed - 1
+    pings_s = [ping_s for one in seen for ping_s in one.pings_s] or [2 * PING_S]
+    memory_mb, ended = max(one.memory_mb for one in seen), min(one.ended for one in seen)
+    good = over <= 0.01 and memory_mb < RSS_MB and max(pings_s) < PING_S and ended == chosen.files
+    worst = seen[-1]
+    row = Row(
+        f"{chosen.files} streams in a storm of 429s, {chosen.rate} requests/s allowed",
+        "all finish; never above the rate by more than 1 %; RSS < 300 MB; ping < 5 s",
+        f"{ended} finish in {told([one.took_s for one in seen], 's', 0)}; busiest {WINDOW_S:.0f} s "
+        f"{over:+.1%} of {allowed:.0f}; {memory_mb:.0f} MB; ping {told(pings_s, 's', 2)}",
+        COMMAND,
+        good,
+    )
+    return tell([row], start, f"{worst.requests:,} requests, {worst.refused} of them answered 429.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
