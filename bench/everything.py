@@ -28,11 +28,11 @@ BENCHES = (
     Bench("bytes", 120),
     Bench("bookkeeping", 150),
     Bench("inflight", 240),
-    Bench("makespan", 600),
-    Bench("storm", 200),
-    Bench("rendering", 300),
+    Bench("makespan", 600, ("--loop", "2")),
     Bench("waiting", 300),
     Bench("growth", 420),
+    Bench("rendering", 300),
+    Bench("storm", 330),
 )
 
 
