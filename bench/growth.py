@@ -24,7 +24,7 @@ SETTINGS = {"DROPSCORE_CONCURRENCY": 16, "DROPSCORE_POLL_INTERVAL": 0.05}
 SIZES = (100, 1_000, 10_000, 100_000)
 WORKERS = (1, 2, 4)
 FLAT = 0.15
-PATIENCE_S = 40
+PATIENCE_S = 60
 WARM = 10
 
 
@@ -42,33 +42,22 @@ def seen(label: str, files: int, *, jobs: int = 0, workers: int = 1) -> Point:
     with simulated(0.0, **SETTINGS) as stage:
         (source,) = sources(stage, 1)
         fields = _pattern(stage, source)
-        _fill(stage, fields, State.DONE, jobs // 2)
         for _ in range(workers):
             stage.worker()
         stage.wait(lambda: _consumers(stage) == workers, 120)
-        _fill(stage, fields, State.QUEUED, max(jobs // 2, files + 5 * WARM))
-        per_s = _per_s(stage, files)
+        _begin(stage, _fill(stage, fields, State.QUEUED, "warm", WARM))
+        stage.wait(lambda: delivered(stage.outbox) == WARM, 60)
+        _fill(stage, fields, State.DONE, "past", jobs // 2)
+        waiting = _fill(stage, fields, State.QUEUED, "next", max(jobs // 2, files))
+        began = time.monotonic()
+        _begin(stage, waiting)
+        while delivered(stage.outbox) < WARM + files and time.monotonic() - began < PATIENCE_S:
+            time.sleep(0.05)
+        per_s = (delivered(stage.outbox) - WARM) / (time.monotonic() - began)
         for worker in stage.workers:
             worker.kill()
             worker.wait()
         return Point(label, per_s, statistics.median(_status_s(stage) for _ in range(3)))
-
-
-def _per_s(stage: Stage, files: int) -> float:
-    """Files a second once the first few are delivered; 0 when those do not come in time."""
-    if not _come(stage, WARM):
-        return 0.0
-    before, began = delivered(stage.outbox), time.monotonic()
-    _come(stage, before + files)
-    return (delivered(stage.outbox) - before) / (time.monotonic() - began)
-
-
-def _come(stage: Stage, films: int) -> bool:
-    """Wait until so many films are there, for a while."""
-    gives_up = time.monotonic() + PATIENCE_S
-    while delivered(stage.outbox) < films and time.monotonic() < gives_up:
-        time.sleep(0.05)
-    return delivered(stage.outbox) >= films
 
 
 def _consumers(stage: Stage) -> int:
@@ -84,28 +73,27 @@ def _pattern(stage: Stage, source: Path) -> dict[str, str]:
     return fields
 
 
-def _fill(stage: Stage, fields: dict[str, str], state: State, jobs: int) -> None:
-    """So many jobs in a state, as `Ledger.submit` writes them, a thousand at a time."""
-    at = time.time() - 3600
+def _fill(stage: Stage, fields: dict[str, str], state: State, name: str, jobs: int) -> list[str]:
+    """So many jobs in a state, as `Ledger.submit` writes them, but not due yet; answers their ids."""
+    at, ids = time.time(), []
     for first in range(0, jobs, 1_000):
         with stage.client.pipeline(transaction=False) as pipe:
             for number in range(first, min(jobs, first + 1_000)):
-                name = f"{state}{number:06d}"
-                output = str(stage.outbox / f"{name}.mp4")
-                told = {
-                    **fields,
-                    "state": state.value,
-                    "output": output,
-                    "fingerprint": name,
-                    "priority": "1",
-                }
-                job_id = identity(name, EDIT, "add-music")
-                pipe.hset(f"{PREFIX}job:{job_id}", mapping=told)
-                pipe.hset(f"{PREFIX}outputs", source_key(output), job_id)
-                pipe.zadd(f"{PREFIX}in:{state}", {job_id: at})
-                if state is State.QUEUED:
-                    pipe.zadd(f"{PREFIX}due", {job_id: at + number / 1000})
+                key = f"{name}{number:06d}"
+                output = str(stage.outbox / f"{key}.mp4")
+                told = {**fields, "state": state.value, "output": output, "priority": "1"}
+                ids.append(identity(key, EDIT, "add-music"))
+                pipe.hset(f"{PREFIX}job:{ids[-1]}", mapping=told)
+                pipe.hset(f"{PREFIX}outputs", source_key(output), ids[-1])
+                pipe.zadd(f"{PREFIX}in:{state}", {ids[-1]: at})
             pipe.execute()
+    return ids
+
+
+def _begin(stage: Stage, ids: list[str]) -> None:
+    """Let the jobs be due, in their order."""
+    at = time.time() - 1
+    stage.client.zadd(f"{PREFIX}due", {job_id: at + number / 1e6 for number, job_id in enumerate(ids)})
 
 
 def _status_s(stage: Stage) -> float:

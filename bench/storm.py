@@ -20,6 +20,7 @@ from bench.memory import most_resident_mb
 from bench.stage import ready, simulated, sources, submit
 from config.celery_app import make_app
 from config.settings import load
+from jobs.connection import PREFIX
 from jobs.model import ENDED
 from tests.chaos.stage import Stage
 
@@ -69,6 +70,7 @@ class Seen:
     requests: int
     refused: int
     most: int
+    slots: str
     pings_s: list[float]
 
 
@@ -95,7 +97,8 @@ def storm(files: int, rate: int, storm_s: float) -> Seen:
         traffic = stage.http.get("/_studio/traffic").json()["requests"]
         most = busiest([one["at"] for one in traffic], WINDOW_S)
         memory_mb, ended = most_resident_mb(worker.pid), stage.ledger.counts()["done"]
-        return Seen(ended, took_s, memory_mb, streams, len(traffic), refused, most, pings.took_s)
+        slots = _slots(stage)
+        return Seen(ended, took_s, memory_mb, streams, len(traffic), refused, most, slots, pings.took_s)
 
 
 def _watched(stage: Stage, files: int, storm_s: float) -> tuple[int, int]:
@@ -126,6 +129,12 @@ def _refused(stage: Stage) -> int:
     return int(stage.http.get("/_studio/ledger").json()["faults"].get("429", 0))
 
 
+def _slots(stage: Stage) -> str:
+    """What 429s have left of the slots."""
+    limits = {kind: stage.client.get(f"{PREFIX}limit:{kind}") for kind in ("edit", "render", "transfer")}
+    return ", ".join(f"{limit} {kind}s" for kind, limit in limits.items() if limit) or "all of them"
+
+
 def _left(stage: Stage, files: int) -> int:
     """How many files have not ended; those that wait behind a gate have not."""
     counts = stage.ledger.counts()
@@ -142,7 +151,10 @@ def main() -> int:
     memory_mb, ended = max(one.memory_mb for one in seen), min(one.ended for one in seen)
     good = over <= 0.01 and memory_mb < RSS_MB and max(pings_s) < PING_S and ended == chosen.files
     last = seen[-1]
-    note = f"{last.streams} streams at once; {last.requests:,} requests, {last.refused} of them answered 429."
+    note = (
+        f"{last.streams} streams at once; {last.requests:,} requests, {last.refused} of them answered 429; "
+        f"slots at the end: {last.slots}."
+    )
     row = Row(
         f"{chosen.files} streams in a storm of 429s, {chosen.rate} requests/s allowed",
         "all finish; never above the rate by more than 1 %; RSS < 300 MB; ping < 5 s",

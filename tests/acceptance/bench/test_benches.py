@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.everything import BENCHES
+from bench.everything import BENCHES, Bench, run
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -41,3 +41,9 @@ def test_a_bench_runs_and_tells_its_rows(bench, flags):
 
 def test_the_tiny_numbers_cover_every_bench():
     assert {bench.name for bench in BENCHES} == set(TINY)
+
+
+def test_one_that_takes_too_long_is_ended_and_named():
+    outcome = run(Bench("inflight", 4, ("--files", "5", "--runs", "1")), 60)
+    assert (outcome.notes, outcome.code) == (["inflight: did not end in time"], 1)
+    assert run(Bench("start", 90), 0).notes == ["start: left out, the 25 minutes are over"]
