@@ -5,6 +5,7 @@ and the prefork tasks would take an hour: they get fewer files, and the rest is 
 must take; the prefork pool has as many children as fit into the memory of the Dropscore worker.
 """
 
+import math
 import statistics
 import sys
 import time
@@ -18,6 +19,8 @@ from tests.chaos.stage import Stage
 
 COMMAND = "python -m bench.makespan"
 ROUNDS = 2
+TRIAL = 2
+"""Children of the pool that tells what one costs."""
 
 
 @dataclass
@@ -59,7 +62,7 @@ def dropscore(stage: Stage, files: int, table: Table) -> None:
 
 def prefork(stage: Stage, files: int, room_mb: float, table: Table) -> None:
     """Two children first, to see what one costs; then as many as fit."""
-    trial = run_prefork(stage, 2, 2)
+    trial = run_prefork(stage, TRIAL, TRIAL)
     children = fitting(trial, room_mb)
     for film in (stage.folder / "out-prefork").iterdir():
         film.unlink()
@@ -71,8 +74,9 @@ def prefork(stage: Stage, files: int, room_mb: float, table: Table) -> None:
 
 
 def fitting(trial: Ran, room_mb: float) -> int:
-    """How many children fit beside what the pool needs without any."""
-    return max(1, int((room_mb - (trial.peak_mb - trial.children_mb)) / trial.child_mb))
+    """How many children fit beside what the pool needs without any, rounded up in its favour."""
+    child_mb = trial.children_mb / TRIAL
+    return max(1, math.ceil((room_mb - (trial.peak_mb - trial.children_mb)) / child_mb))
 
 
 def sequential(stage: Stage, files: int, measured: int, table: Table) -> None:

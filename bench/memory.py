@@ -47,7 +47,6 @@ class Watch:
 
     def __init__(self, pid: int) -> None:
         self.peak_mb = 0.0
-        self.child_mb = 0.0  # the most that one child had of its own
         self.children_mb = 0.0  # the most that all children had of their own, together
         self._pid = pid
         self._stop = threading.Event()
@@ -68,9 +67,7 @@ class Watch:
         """Look once."""
         pids = tree(self._pid)
         self.peak_mb = max(self.peak_mb, sum(map(shared_mb, pids)))
-        children = [own_mb(pid) for pid in pids[1:]]
-        self.child_mb = max([self.child_mb, *children])
-        self.children_mb = max(self.children_mb, sum(children))
+        self.children_mb = max(self.children_mb, sum(map(own_mb, pids[1:])))
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_S):

@@ -22,11 +22,10 @@ _PREFECT = _HERE.parent.parent / ".venv-prefect"
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What one run took, and the most memory its processes shared (PSS); ``child_mb`` is one child's own."""
+    """What one run took, and its most memory (PSS); ``children_mb`` is what its children had of their own."""
 
     took_s: float
     peak_mb: float
-    child_mb: float = 0.0
     children_mb: float = 0.0
 
 
@@ -72,7 +71,7 @@ def run_prefork(stage: Stage, files: int, children: int) -> Ran:
             took_s = _took_s(stage, sender, "prefork", files)
     finally:
         _end(worker)
-    return Ran(took_s, watch.peak_mb, watch.child_mb, watch.children_mb)
+    return Ran(took_s, watch.peak_mb, watch.children_mb)
 
 
 def prefect_python() -> Path:

@@ -39,8 +39,7 @@ def test_a_child_belongs_to_the_tree_and_to_its_memory(family):
     with memory.Watch(family.pid) as watch:
         watch.look()
     assert watch.peak_mb >= 40 + memory.own_mb(family.pid)
-    assert watch.child_mb == pytest.approx(watch.children_mb)
-    assert 40 <= watch.child_mb < watch.peak_mb
+    assert 40 <= watch.children_mb < watch.peak_mb
 
 
 def test_the_peak_outlives_the_process(family):
