@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: help setup run test lint docs test-unit test-long test-compose lock clean bench-kills bench-chaos bench-outages bench-gates bench-load
+.PHONY: help setup run test lint docs test-unit test-long test-compose lock clean bench-kills bench-chaos bench-outages bench-gates bench
 
 help:            ## Show these lines
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -55,10 +55,11 @@ bench-outages: setup ## a frozen worker, Redis away and restarted, a polite stop
 bench-gates: setup  ## no credits, a free plan, a full disk (1 min)
 	@$(BIN)/python -m bench.reliability.gates
 
-bench-load: setup   ## 1,000 files in flight, the cost of bookkeeping, memory in Redis (4 min)
-	@$(BIN)/python -m bench.load.inflight
-	@$(BIN)/python -m bench.load.bookkeeping
-	@$(BIN)/python -m bench.load.memory
+bench: setup        ## Every figure of docs/performance.md but the producer's (25 min); bench-makespan: one of them
+	@$(BIN)/python -m bench.everything
+
+bench-%: setup
+	@$(BIN)/python -m bench.$*
 
 docs: setup      ## Write docs/settings.md anew from the settings classes
 	@$(BIN)/python -m config.reference
@@ -66,8 +67,10 @@ docs: setup      ## Write docs/settings.md anew from the settings classes
 lock: setup      ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
 	@uv pip compile pyproject.toml --extra dev --extra s3 --extra tracing --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -U -o requirements/dev.txt
+	@uv pip compile bench/peers/requirements.in --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -U -o bench/peers/requirements.txt
 	@uv pip compile pyproject.toml --extra s3 --extra tracing --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -o requirements/run.txt
 
 clean:           ## Remove what set-up made; inbox, outbox and .dropscore stay
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-prefect .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -16,7 +16,7 @@ from studio.errors import StudioError
 from studio.faults import Fault, chance
 from studio.model import Session
 from studio.service import Studio
-from studio.simulation import simulated_s
+from studio.simulation import shown_name, simulated_s
 from studio.store import Change, Scene, Work
 from studio.timeline import media_ids
 
@@ -109,7 +109,8 @@ class Edit:
     async def _think(self) -> None:
         settings = self._studio.settings
         if settings.simulate:
-            await asyncio.sleep(simulated_s("edit", self._work.id, settings))
+            name = shown_name(self._order.session.draft, self._work.id)
+            await asyncio.sleep(simulated_s("edit", name, settings))
             return
         await asyncio.sleep(self._studio.settings.think_s)
         if agent.wants_music(self._order.instruction):

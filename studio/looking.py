@@ -11,19 +11,16 @@ from studio.model import Look, Media
 from studio.store import Store
 from studio.threads import LooseThreads
 
-_GLANCE = Look(mood="calm", findings={})
-
 Remember = Callable[..., Awaitable[Any]]
 
 
 class Looks:
     """Analyses files one after the other; whoever needs a look waits for it."""
 
-    def __init__(self, store: Store, remember: Remember, *, pretend: bool = False) -> None:
-        """Keep looks in `store`, by way of `remember`; with `pretend` nothing is looked at."""
+    def __init__(self, store: Store, remember: Remember) -> None:
+        """Keep looks in `store`, by way of `remember`."""
         self._store = store
         self._remember = remember
-        self._pretend = pretend
         self._threads = LooseThreads(1)
         self._tasks: dict[str, asyncio.Task[Look]] = {}
 
@@ -48,8 +45,6 @@ class Looks:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _look(self, media: Media) -> Look:
-        if self._pretend:
-            return _GLANCE
         look = await self._threads.run(_look_at, media)
         await self._remember(self._store.sessions.store_look, media.id, look)
         return look

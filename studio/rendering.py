@@ -14,7 +14,7 @@ from typing import Any
 from studio.errors import RenderCancelled, RenderFailed
 from studio.model import Render, RenderStatus
 from studio.settings import StudioSettings
-from studio.simulation import simulated_s
+from studio.simulation import shown_name, simulated_s
 from studio.store import Store
 from studio.timeline import media_ids, song_ids
 
@@ -118,7 +118,7 @@ class RenderQueue:
         return "The render failed on request." if render.fate == "failed" else None
 
     async def _simulate(self, render: Render, media: dict[str, Path]) -> str | None:
-        whole_s, tenths = simulated_s("render", render.id, self._settings), 10
+        whole_s, tenths = simulated_s("render", shown_name(render.draft, render.id), self._settings), 10
         for done in range(tenths):
             self._progress[render.id] = 100.0 * done / tenths
             await asyncio.sleep(whole_s / tenths)

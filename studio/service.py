@@ -18,6 +18,7 @@ from studio.settings import StudioSettings
 from studio.songs import Songs
 from studio.store import Store
 from studio.threads import LooseThreads
+from studio.traffic import Traffic
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,12 +38,13 @@ class Studio:
         self.faults = Faults(
             load_faults(settings.faults) if settings.faults else FaultTable(seed=settings.seed)
         )
+        self.traffic = Traffic(settings.requests_per_s, clock)
         self.closing = asyncio.Event()
         self.working: set[asyncio.Task[None]] = set()
         self.media_dir = _folder(settings.root / "media")
         self.renders_dir = _folder(settings.root / "renders")
         self.store = Store(settings.root, clock)
-        self.looks = Looks(self.store, self.remember, pretend=settings.simulate)
+        self.looks = Looks(self.store, self.remember)
         self.songs = Songs(settings.music, settings.root)
         self.renders = RenderQueue(self.store, self.remember, settings, self.songs.path_of)
         self.fetching = LooseThreads(_FETCHES_AT_ONCE)

@@ -25,7 +25,9 @@ class StudioSettings(BaseModel):
     `music` is a folder of the user's own songs; without it, or where none of them suits, music is composed.
 
     With `simulate` nothing is looked at, composed or rendered: an edit takes 10 to 40 s, a render 30 to 90 s
-    (api-contract 2), times `time_scale`, and the upload is what comes back.
+    (api-contract 2), times `time_scale`, drawn by the file's name, and the upload is what comes back.
+
+    With `requests_per_s` whoever asks more often is answered 429 with `Retry-After`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -58,6 +60,8 @@ class StudioSettings(BaseModel):
     """Look at nothing and render nothing: only take the time."""
     time_scale: float = Field(default=1.0, ge=0)
     """Makes the times of --simulate longer or shorter."""
+    requests_per_s: float | None = Field(default=None, gt=0)
+    """Answer 429 to an account that asks more often."""
     heartbeat_s: float = Field(default=5.0, gt=0)
     """Seconds between heartbeats of a stream."""
     silent_share: float = Field(default=0.30, ge=0, le=1)

@@ -18,6 +18,7 @@ from studio.faults import Fault
 from studio.model import Account
 from studio.service import Studio
 from studio.store import Visit
+from studio.traffic import Knock
 
 ATTRIBUTION = ("X-Skill-Source", "X-Skill-Version", "X-Skill-Platform")
 _WRITTEN_DOWN = frozenset({"token", "session", "run_sse", "upload", "render", "cancel", "claim"})
@@ -42,6 +43,7 @@ class Call:
     studio: Studio
     account: Account
     fault: Fault | None
+    knock: Knock
 
     def struck_by(self, *kinds: str) -> bool:
         """Say whether a fault of one of these kinds strikes this call."""
@@ -67,10 +69,13 @@ def endpoint(
     """Make the endpoint `name`: authenticate, write down, let a fault strike, else let `handler` answer."""
 
     async def serve(request: Request) -> Response:
+        knock = studio.traffic.knock(name, request.path_params.get("render"))
+        if knock.refused:
+            return _too_many({"Retry-After": str(studio.traffic.retry_after_s())})
         fault = studio.faults.pick(name)
         try:
             account = await _holder(studio, request) if bearer else _NOBODY
-            call = Call(request, studio, account, fault)
+            call = Call(request, studio, account, fault, knock)
             if name in _WRITTEN_DOWN:
                 await _write_down(call, name)
             return await _struck(call, handler) if fault else await handler(call)
@@ -138,7 +143,7 @@ async def _struck(call: Call, handler: Handler) -> Response:
         await _revoke(call, fault)
         return _coded(fault)
     if fault.kind == "429":
-        return answers.problem(429, "Too many requests.", 429, _retry_after(fault, call.studio.clock()))
+        return _too_many(_retry_after(fault, call.studio.clock()))
     if fault.kind not in {"status", "timeout", "reset"}:
         return await handler(call)
     if fault.landed:
@@ -162,6 +167,10 @@ def _coded(fault: Fault) -> Response:
     if fault.carrier == "status":
         return Response(status_code=status)
     return answers.problem(fault.code, message, 200 if fault.carrier == "envelope" else status)
+
+
+def _too_many(headers: dict[str, str]) -> Response:
+    return answers.problem(429, "Too many requests.", 429, headers)
 
 
 def _retry_after(fault: Fault, now_s: float) -> dict[str, str]:

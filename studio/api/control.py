@@ -45,6 +45,11 @@ async def show_ledger(studio: Studio, request: Request) -> Response:
     return JSONResponse({**seen, "faults": dict(studio.faults.struck)})
 
 
+async def show_traffic(studio: Studio, request: Request) -> Response:
+    """Answer the latest requests since the start, each with its time, oldest first."""
+    return JSONResponse({"requests": studio.traffic.seen()})
+
+
 async def show_health(studio: Studio, request: Request) -> Response:
     """Answer that the studio is up."""
     return JSONResponse({"status": "ok", "edits_in_progress": len(studio.working)})
@@ -84,6 +89,7 @@ def control_routes(studio: Studio) -> list[Route]:
     listed: tuple[tuple[str, str, Control], ...] = (
         ("GET", "health", show_health),
         ("GET", "ledger", show_ledger),
+        ("GET", "traffic", show_traffic),
         ("POST", "credits", set_credits),
         ("POST", "plan", set_plan),
         ("POST", "faults", set_faults),

@@ -41,6 +41,7 @@ def send_file(call: Call, path: Path, name: str) -> Response:
 def _find(call: Call, secret: str) -> Path | None:
     render = call.studio.store.renders.by_secret(secret)
     if render is not None:
+        call.knock.render = render.id
         return call.studio.render_path(render)
     media = call.studio.store.sessions.media_by_secret(secret)
     return media.path if media else None

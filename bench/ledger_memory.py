@@ -1,15 +1,17 @@
-"""``python -m bench.load.memory [QUEUED] [DONE]``: what a job takes in Redis, queued and done."""
+"""``python -m bench.ledger_memory [QUEUED] [DONE]``: what a job takes in Redis, queued and done."""
 
 import sys
 from pathlib import Path
 
-from bench.load.common import simulated
+from bench.reliability.common import clip
+from bench.stage import simulated
 from tests.chaos.stage import Stage
 
 
 def main() -> int:
     queued, done = (int(word) for word in (*sys.argv[1:], "20000", "300")[:2])
-    with simulated(0.0, DROPSCORE_POLL_INTERVAL=0.05) as (stage, source):
+    with simulated(0.0, DROPSCORE_POLL_INTERVAL=0.05) as stage:
+        source = clip(stage.folder)
         stage.worker()
         warm = stage.submit(source, 20)
         stage.wait(lambda: stage.done(warm) == 20, 60)

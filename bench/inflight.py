@@ -1,0 +1,67 @@
+"""1,000 files in flight in one worker, time scale 1:10: do all end, in what memory, in what time?
+
+The longest single file is sent alone through the same worker first, and timed.
+"""
+
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+
+from bench.figures import Row, machine, numbers, tell, told
+from bench.memory import most_resident_mb
+from bench.stage import POLL_S, SCALE, drawn, ready, simulated, sources, submit
+
+COMMAND = "python -m bench.inflight"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One run: the longest file alone, then all of them."""
+
+    alone_s: float
+    all_s: float
+    memory_mb: float
+    ended: int
+
+
+def measure(files: int) -> Seen:
+    """One worker, one service, one run."""
+    settings = {"DROPSCORE_CONCURRENCY": files + 24, "DROPSCORE_POLL_INTERVAL": POLL_S}
+    with simulated(SCALE, DROPSCORE_MAX_TRANSFERS=200, **settings) as stage:
+        clips = sources(stage, files)
+        worker = stage.worker()
+        ready(stage)
+        longest = max(clips, key=lambda clip: drawn(clip.stem).whole_s)
+        alone = submit(stage, [longest], "alone-")
+        alone_s = stage.wait(lambda: stage.done(alone) == 1, 120)
+        began = time.monotonic()
+        submit(stage, clips)
+        stage.wait(lambda: stage.ledger.counts()["done"] == files + 1 or stage.quiet(), 280, 0.25)
+        all_s = time.monotonic() - began
+        ended = stage.ledger.counts()["done"] - 1
+        return Seen(alone_s, all_s, most_resident_mb(worker.pid), ended)
+
+
+def main() -> int:
+    chosen = numbers(__doc__, files=1_000, runs=3)
+    start = machine()
+    seen = [measure(chosen.files) for _ in range(chosen.runs)]
+    alone_s, all_s = [one.alone_s for one in seen], [one.all_s for one in seen]
+    memory_mb, ended = [one.memory_mb for one in seen], min(one.ended for one in seen)
+    ratio = statistics.median(all_s) / statistics.median(alone_s)
+    good = ended == chosen.files and max(memory_mb) < 300 and ratio <= 1.25
+    nominal = max(drawn(f"clip{number:05d}").whole_s for number in range(chosen.files))
+    row = Row(
+        f"{chosen.files:,} files in flight in one worker",
+        "all finish; RSS < 300 MB; makespan ≤ 1.25 × the longest single file",
+        f"{ended:,} finish; {told(memory_mb, 'MB', 0)}; {told(all_s, 's')} = {ratio:.2f} × the longest",
+        COMMAND,
+        good,
+    )
+    note = f"The longest file draws {nominal:.1f} s with its polls; alone it took {told(alone_s, 's')}."
+    return tell([row], start, note)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

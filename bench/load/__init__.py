@@ -1,1 +1,0 @@
-"""Many files at once against the simulated service: the figures of ``docs/performance.md``."""
