@@ -18,15 +18,18 @@ def doctor(
     outbox: FlatOutboxOption = Path("outbox"),
     backend: BackendOption = None,
     state_dir: StateOption = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Send a test message to each address of DROPSCORE_NOTIFY.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check settings, Redis, service, account, disk, clocks, ffmpeg and folders; exit code 1 if one fails.
 
-    It changes nothing, makes no account and spends nothing.
+    It changes nothing, makes no account, spends nothing, and sends nothing without --notify.
     """
     from cli import checks
 
     flags = {"chosen_backend": backend, "state_dir": state_dir}
-    examined = checks.examine(flags, checks.Where(tuple(inboxes or ()), outbox))
+    examined = checks.examine(flags, checks.Where(tuple(inboxes or ()), outbox), tell=notify)
     print_model(examined) if as_json else checks.print_checks(examined, console())
     raise typer.Exit(0 if examined.well else 1)

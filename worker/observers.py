@@ -9,10 +9,14 @@ from worker.observe import Observer, Observers
 
 
 def open_observers(settings: Settings, ledger: Ledger, heartbeat: Heartbeat, owner: str) -> Observers:
-    """Metrics, if the settings name a port for them."""
+    """Metrics and notifications, as far as the settings name a port or an address for them."""
     found: list[Observer] = []
     if settings.metrics_port is not None:
         from worker.metrics import Metrics
 
         found.append(Metrics(ledger, heartbeat.steps, str(settings.metrics_host), settings.metrics_port))
+    if settings.notify_urls:
+        from worker.notify import Notifier
+
+        found.append(Notifier(ledger, settings.notify_urls))
     return Observers(*found)
