@@ -66,7 +66,12 @@ class Settings(BaseSettings):
     """The settings of one process; frozen, and free of anything that was not asked for."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, env_ignore_empty=True, toml_file=FILE_NAME
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        env_ignore_empty=True,
+        toml_file=FILE_NAME,
+        hide_input_in_errors=True,  # it may be a secret, and a stack trace shows it
     )
 
     nemo_token: SecretStr | None = Field(None, alias="NEMO_TOKEN")

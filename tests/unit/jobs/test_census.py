@@ -33,7 +33,7 @@ def end(ledger: Ledger, job_id: str, state: State, **named: str) -> None:
     job = ledger.claim(job_id, Step.UPLOAD, "w", 30)
     assert job is not None
     due = ledger.now() + 3600 if state is State.PARKED else None
-    assert ledger.move(job, Move(state, Step.UPLOAD, due=due, **named), Checkpoint(), ())  # type: ignore[arg-type]  # texts only
+    assert ledger.move(job, Move(state, Step.UPLOAD, due=due, **named), Checkpoint(), ())
 
 
 def test_a_census_counts_files_gates_credits_and_the_oldest_wait(ledger: Ledger, wall: Wall) -> None:
