@@ -37,6 +37,8 @@ class Notifier(Observer):
 
     def __init__(self, ledger: Ledger, urls: Sequence[str], look_s: float = LOOK_S) -> None:
         """``urls`` are Apprise's; nothing runs before `start`."""
+        self._ledger = ledger
+        self._synced = False
         self._watch = Watch(ledger)
         self._look_s = look_s
         self._couriers = [Courier(number, url) for number, url in enumerate(urls, 1)]
@@ -65,6 +67,9 @@ class Notifier(Observer):
 
     def _look(self, *, last: bool) -> None:
         try:
+            if not self._synced:  # the first look may come before the clock's first tick
+                self._ledger.sync_clock()
+                self._synced = True
             notices = self._watch.look(last=last)
         except LedgerUnreachable:
             return  # the clock says so already
