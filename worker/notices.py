@@ -56,19 +56,18 @@ class Watch:
         self._ledger = ledger
         self._telling = Telling(ledger)
 
-    def look(self, *, last: bool = False) -> list[Notice]:
+    def look(self, *, last: bool = False) -> Iterator[Notice]:
         """What happened since anybody told, each to one caller; a ``last`` look waits for no quiet.
 
-        Raises LedgerUnreachable.
+        Take each as it comes: it is this caller's to tell, even if the next step raises LedgerUnreachable.
         """
         found, marks = census.take(self._ledger), self._telling.marks()
         until = found.at if last else found.at - LAG_S
-        told = [
-            *self._gates(found, marks),
-            self._failures(found, marks, until, last=last),
-            self._batch(found, marks, until, last=last),
-        ]
-        return [notice for notice in told if notice is not None]
+        yield from self._gates(found, marks)
+        for ask in (self._failures, self._batch):
+            notice = ask(found, marks, until, last=last)
+            if notice is not None:
+                yield notice
 
     # --- gates ------------------------------------------------------------------------------------
 

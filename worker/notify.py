@@ -70,16 +70,14 @@ class Notifier(Observer):
             if not self._synced:  # the first look may come before the clock's first tick
                 self._ledger.sync_clock()
                 self._synced = True
-            notices = self._watch.look(last=last)
+            for notice in self._watch.look(last=last):
+                log.info("telling", title=notice.title)
+                for courier in self._couriers:
+                    courier.take(notice)
         except LedgerUnreachable:
-            return  # the clock says so already
+            pass  # the clock says so already
         except Exception:  # the boundary: a broken look is a notice late, and the next goes on
             log.exception("nobody could be told")
-            return
-        for notice in notices:
-            log.info("telling", title=notice.title)
-            for courier in self._couriers:
-                courier.take(notice)
 
 
 class Courier:

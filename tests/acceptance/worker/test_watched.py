@@ -15,8 +15,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from jobs.model import Step
 from tests.chaos.stage import Stage
+from tests.integration.worker.page import Page, free_port
 from tests.integration.worker.receiver import Receiver
-from tests.integration.worker.test_metrics import Page, free_port
 
 pytestmark = pytest.mark.acceptance
 
