@@ -12,11 +12,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal
 
 import httpx
 import imageio_ffmpeg
-from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +22,8 @@ from rich.text import Text
 import nemo
 from cli import account, phrases, server
 from cli.errors import CliError, Unusable
+from cli.examined import Check, Examination, State
+from cli.notified import notifications
 from config.errors import ConfigError
 from config.roots import Root
 from config.settings import FILE_NAME, Settings, load
@@ -32,31 +32,10 @@ from jobs.errors import LedgerUnreachable
 from jobs.ledger import Ledger
 from producer.mounts import is_deaf
 
-State = Literal["ok", "warn", "fail"]
 _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 LITTLE_BYTES, TOO_LITTLE_BYTES = 5 * 10**9, 64 * 2**20
 SKEW_S = 5.0
 _TIMEOUT_S = 10.0
-
-
-class Check(BaseModel):
-    """One matter; ``mend`` says what to do where it is not ``ok``."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    state: State
-    said: str
-    mend: str = ""
-
-
-class Examination(BaseModel):
-    """All checks, in the order in which things are needed; ``well`` = none fails."""
-
-    model_config = ConfigDict(frozen=True)
-
-    well: bool
-    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +46,17 @@ class Where:
     outbox: Path
 
 
-def examine(flags: Mapping[str, object], where: Where) -> Examination:
-    """Check everything; what is broken is a failed check, and nothing is raised for it."""
+def examine(flags: Mapping[str, object], where: Where, *, tell: bool = False) -> Examination:
+    """Check everything; what is broken is a failed check, and nothing is raised for it.
+
+    With ``tell`` each address of ``DROPSCORE_NOTIFY`` gets a test message.
+    """
     try:
         settings = load(flags)
     except ConfigError as wrong:
         found = [Check(name="settings", state="fail", said=str(wrong), mend="Correct it, then ask again.")]
     else:
-        found = [_settings(settings), *_all(settings, where)]
+        found = [_settings(settings), *_all(settings, where, tell=tell)]
     return Examination(well=all(check.state != "fail" for check in found), checks=tuple(found))
 
 
@@ -85,7 +67,7 @@ def _settings(settings: Settings) -> Check:
     return Check(name="settings", state="ok", said=said)
 
 
-def _all(settings: Settings, where: Where) -> Iterator[Check]:
+def _all(settings: Settings, where: Where, *, tell: bool) -> Iterator[Check]:
     url = _redis_url(settings)
     if url is None:
         yield _embedded(settings)
@@ -96,6 +78,8 @@ def _all(settings: Settings, where: Where) -> Iterator[Check]:
             redis = _redis(ledger)
             yield redis
             yield from _service(settings, ledger if redis.state != "fail" else None)
+    if settings.notify_urls or tell:
+        yield notifications(settings.notify_urls, tell=tell)
     yield _ffmpeg()
     for role, folder in (("state folder", settings.state_dir), ("outbox", where.outbox)):
         yield _disk(role, folder)

@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from importlib.resources.abc import Traversable
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -19,6 +20,7 @@ from pydantic import (
     BeforeValidator,
     DirectoryPath,
     Field,
+    IPvAnyAddress,
     SecretStr,
     ValidationError,
     field_validator,
@@ -32,13 +34,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from config import notify as told
 from config import roots as watched
 from config.errors import ConfigError
 from config.roots import Root, SessionPer, Watch
 from config.skills import Skill, pick, with_own
 
 FILE_NAME = "dropscore.toml"
-SECRETS = ("NEMO_TOKEN", "DROPSCORE_REDIS_URL", "DROPSCORE_FLOWER_AUTH")
+SECRETS = ("NEMO_TOKEN", "DROPSCORE_REDIS_URL", "DROPSCORE_FLOWER_AUTH", "DROPSCORE_NOTIFY")
 Backend = Literal["local", "cloud"]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -55,6 +58,7 @@ def _http_url(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+AppriseUrls = Annotated[SecretStr, AfterValidator(told.checked)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -68,6 +72,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         toml_file=FILE_NAME,
         use_attribute_docstrings=True,  # what docs/settings.md says of each: python -m config.reference
+        hide_input_in_errors=True,  # it may be a secret, and a stack trace shows it
     )
 
     nemo_token: SecretStr | None = Field(None, alias="NEMO_TOKEN")
@@ -149,6 +154,14 @@ class Settings(BaseSettings):
     """`user:password` of the Flower page."""
     music: DirectoryPath | None = Field(None, alias="DROPSCORE_MUSIC")
     """A folder of your own songs for the local studio to choose from."""
+    metrics_port: int | None = Field(None, alias="DROPSCORE_METRICS_PORT", ge=1, le=65_535)
+    """Where a worker serves `/metrics` for Prometheus; off when not set."""
+    metrics_host: IPvAnyAddress = Field(IPv4Address("127.0.0.1"), alias="DROPSCORE_METRICS_HOST")
+    """The address that port listens on."""
+    notify: AppriseUrls | None = Field(None, alias="DROPSCORE_NOTIFY")
+    """Apprise URLs, parted by commas: told of a batch's end, of gates, of files that failed."""
+    otlp_endpoint: HttpUrl | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """An OpenTelemetry collector (OTLP over HTTP) that workers send a trace a file to; extra `tracing`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="DROPSCORE_LOG_LEVEL")
     """How much the parts tell."""
     log_json: bool = Field(False, alias="DROPSCORE_LOG_JSON")
@@ -187,6 +200,11 @@ class Settings(BaseSettings):
         if self.chosen_poll_interval_s is not None:
             return self.chosen_poll_interval_s
         return 1.0 if self.backend == "local" else 30.0
+
+    @property
+    def notify_urls(self) -> tuple[str, ...]:
+        """The addresses of `notify`, one by one: secrets."""
+        return told.apart(self.notify.get_secret_value()) if self.notify else ()
 
     def all_skills(self) -> dict[str, Skill]:
         """The five published skills and those of ``[skills.NAME]``; raises ConfigError."""

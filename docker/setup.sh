@@ -13,7 +13,7 @@ mkdir -p secrets
 keep redis_url "redis://:$(random)@redis:6379/0"
 keep flower_auth "operator:$(random)"
 keep grafana_password "$(random)"
-[ -e secrets/nemo_token ] || : >secrets/nemo_token
+for empty in nemo_token notify; do [ -e "secrets/$empty" ] || : >"secrets/$empty"; done
 if [ ! -e .env ]; then
   sed -e "s/^DROPSCORE_UID=.*/DROPSCORE_UID=$uid/" -e "s/^DROPSCORE_GID=.*/DROPSCORE_GID=$gid/" .env.example >.env
 fi

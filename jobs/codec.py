@@ -53,6 +53,7 @@ def unpack(job_id: str, row: Mapping[str, str]) -> Job:
         problem=Problem.model_validate(_json(row["problem"])) if row.get("problem") else None,
         started=float(row.get("started") or 0),
         updated=float(row["updated"]),
+        lapsed=float(row.get("lapsed") or 0) if row["crashes"] != "0" else 0.0,
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
@@ -23,6 +23,8 @@ BLOCKS = MappingProxyType(
 )
 """The steps that make no sense while a gate is closed."""
 
+
+GATES_KEY = f"{PREFIX}gates"
 
 FRESH_S = 0.2
 """Many steps may share one look at the gates; one that is closed elsewhere is seen this much later."""
@@ -45,7 +47,7 @@ class Gates:
     def __init__(self, ledger: Ledger, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Keep them in the ledger's Redis."""
         self._ledger = ledger
-        self._key = f"{PREFIX}gates"
+        self._key = GATES_KEY
         self._monotonic = monotonic
         self._recent: dict[Gate, Closed] = {}
         self._read_at = float("-inf")
@@ -54,7 +56,7 @@ class Gates:
         """The closed gates."""
         with reaching():
             rows = self._ledger.client.hgetall(self._key)
-        return {Gate(name): _read(Gate(name), text) for name, text in rows.items()}
+        return closed_gates(rows)
 
     def recent(self) -> dict[Gate, Closed]:
         """The closed gates as they were at most `FRESH_S` ago, or as this process changed them since."""
@@ -113,6 +115,11 @@ class Gates:
 def blocking(closed: dict[Gate, Closed], step: Step) -> Closed | None:
     """The closed gate that a step would run into, if any."""
     return next((closed[gate] for gate in closed if step in BLOCKS[gate]), None)
+
+
+def closed_gates(rows: Mapping[str, str]) -> dict[Gate, Closed]:
+    """The closed gates of the hash they are kept in."""
+    return {Gate(name): _read(Gate(name), text) for name, text in rows.items()}
 
 
 def _text(closed: Closed) -> str:

@@ -6,12 +6,13 @@ them every third of their length, and marks those that another worker has taken 
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jobs.errors import LeaseLost, LedgerUnreachable
 from jobs.ledger import Ledger, Move
-from jobs.model import Checkpoint, Job, StepRecord
+from jobs.model import Checkpoint, Job, Step, StepRecord
 
 PATIENCE_S = 120.0
 """How long a write waits for a Redis server that is away; the work it records is already done."""
@@ -109,6 +110,11 @@ class Heartbeat:
     def held(self) -> int:
         """How many leases this process holds."""
         return len(self._held)
+
+    def steps(self) -> Counter[Step]:
+        """How many leases this process holds on each step."""
+        with self._guard:
+            return Counter(lease.job.step for lease in self._held.values())
 
     def beat(self) -> None:
         """Renew all leases once; a server that is away is no reason to give one up."""

@@ -3,7 +3,9 @@
 import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
@@ -85,6 +87,11 @@ class Spec(_Frozen):
     def is_url(self) -> bool:
         """Whether the source is fetched by the service itself."""
         return self.source.startswith(("http://", "https://"))
+
+    @property
+    def name(self) -> str:
+        """The source's bare name, for logs and messages: no folder, no query of a URL (often a secret)."""
+        return PurePath(urlsplit(self.source).path if self.is_url else self.source).name
 
 
 class SessionRef(_Frozen):
@@ -201,6 +208,7 @@ class Job:
     problem: Problem | None
     started: float
     updated: float
+    lapsed: float = 0.0  # when the lease of a holder that died ended; 0 when this one took over from nobody
 
     def evolve(self, **changes: Any) -> "Job":
         """A copy with these fields changed."""

@@ -44,7 +44,13 @@ def main() -> int:
     ledger = Ledger(connect(url, max_connections=settings.concurrency + 50))
     send = sender(app, lambda job_id, gone: log.warning("message not sent", job=job_id, reason=str(gone)))
     with nemo.http_client(settings.concurrency + 20) as http:
-        return _work(app, open_shop(settings, ledger, http, send))
+        shop = open_shop(settings, ledger, http, send)
+        try:
+            shop.observe.start()
+        except ConfigError as wrong:
+            print(f"dropscore worker: {wrong}", flush=True)
+            return 2
+        return _work(app, shop)
 
 
 def _work(app: Celery, shop: Shop) -> int:
@@ -67,6 +73,7 @@ def _work(app: Celery, shop: Shop) -> int:
     finally:
         clock.stop()
         shop.heartbeat.stop()
+        shop.observe.close()
 
 
 def _consume(app: Celery, settings: Settings) -> int:

@@ -15,6 +15,7 @@ from nemo import Attribution
 from nemo.errors import SessionNotFound, Stopped
 from worker.context import Context
 from worker.errors import Crashed, InternalError, StepError
+from worker.observe import Run
 from worker.outbox import part_path
 from worker.outcome import IN_LINE_S, Advance, Again, Done, Outcome, Unconfirmed
 from worker.policy import MAX_CRASHES, gate_of, problem_of, retry_of
@@ -43,6 +44,7 @@ class Runner:
             job = shop.ledger.claim(job_id, step, shop.owner, shop.settings.lease_s)
             if job is None:
                 return  # delivered twice, or the job has moved on: the ledger knows better
+            shop.observe.claimed(job)
             lease = Lease(job, shop.ledger, shop.settings.lease_s)
             shop.heartbeat.hold(lease)
             try:
@@ -211,11 +213,12 @@ class Runner:
         if after.state is State.DONE:
             lease.checkpoint = lease.checkpoint.evolve(draft=None)  # delivered: a job stays about 1 KB
         lease.move(move, steps)
+        self._shop.observe.ended(Run(job, after))
         if after.state is State.DONE and job.spec.prepared:
             Path(job.spec.prepared).unlink(missing_ok=True)  # what was sent in the source's place
         if after.ended and job.spec.session_group:
             self._shop.limits.groups.leave(job.spec.session_group, job.id)
-        log.info(after.state, job=job.id, file=Path(job.spec.source).name, step=move.step)
+        log.info(after.state, job=job.id, file=job.spec.name, step=move.step)
 
     def _put_result(self, job: Job) -> None:
         try:

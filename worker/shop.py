@@ -24,6 +24,8 @@ from jobs.model import Step
 from jobs.slots import Slots
 from worker.account import tokens
 from worker.context import Limits
+from worker.observe import Observers
+from worker.observers import open_observers
 
 log = structlog.get_logger()
 
@@ -50,23 +52,27 @@ class Shop:
     send: Send
     stopping: threading.Event
     rng: random.Random
+    observe: Observers
 
 
 def open_shop(settings: Settings, ledger: Ledger, http: httpx.Client, send: Send) -> Shop:
     """Everything a runner needs, from the settings, a ledger, an HTTP client and a way to send messages."""
+    heartbeat = Heartbeat(ledger, settings.lease_s, _say_lost)
+    owner = f"{socket.gethostname()}:{os.getpid()}"
     return Shop(
         ledger=ledger,
         gates=Gates(ledger),
-        heartbeat=Heartbeat(ledger, settings.lease_s, _say_lost),
+        heartbeat=heartbeat,
         client=open_client(settings, ledger, http),
         settings=settings,
         skills=settings.all_skills(),
         limits=open_limits(settings, ledger),
         platform=platform_of(settings),
-        owner=f"{socket.gethostname()}:{os.getpid()}",
+        owner=owner,
         send=send,
         stopping=threading.Event(),
         rng=random.Random(),
+        observe=open_observers(settings, ledger, heartbeat, owner),
     )
 
 

@@ -8,7 +8,10 @@ if not state or at[2] ~= step or tonumber(at[3]) > now then return nil end
 if state ~= 'queued' and state ~= 'waiting' and state ~= 'running' then return nil end
 if at[4] ~= '1' and redis.call('EXISTS', p .. 'draining') == 1 then return nil end
 
-if state == 'running' then redis.call('HINCRBY', job, 'crashes', 1) end -- its lease ended: the holder died
+if state == 'running' then -- its lease ended: the holder died
+  redis.call('HINCRBY', job, 'crashes', 1)
+  redis.call('HSET', job, 'lapsed', at[3])
+end
 redis.call('HINCRBY', job, 'epoch', 1)
 redis.call('HSET', job, 'state', 'running', 'until', now + lease_s, 'owner', ARGV[6], 'begun', 1, 'updated', now)
 if tonumber(at[5]) == 0 then redis.call('HSET', job, 'started', now) end

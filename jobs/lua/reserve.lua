@@ -13,4 +13,4 @@ if not has then
     redis.call('HINCRBY', key, 'edits', 1)
   end
 end
-return {fits and 1 or 0, unpack(redis.call('HMGET', key, 'limit', 'spent', 'aside', 'edits', 'available'))}
+return {fits and 1 or 0, unpack(redis.call('HMGET', key, 'limit', 'spent', 'aside', 'edits', 'available', 'ever'))}

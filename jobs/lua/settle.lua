@@ -4,5 +4,8 @@ local credits = redis.call('HGET', key, field)
 if not credits then return 0 end
 redis.call('HDEL', key, field)
 redis.call('HINCRBYFLOAT', key, 'aside', -credits)
-if ARGV[3] == '1' then redis.call('HINCRBYFLOAT', key, 'spent', credits) end
+if ARGV[3] == '1' then
+  redis.call('HINCRBYFLOAT', key, 'spent', credits)
+  redis.call('HINCRBYFLOAT', key, 'ever', credits) -- never counted anew: what is spent in all
+end
 return 1

@@ -15,6 +15,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due', '-inf', now, 'LIMIT'
       redis.call('ZREM', p .. 'parked:' .. at[5], id)
       redis.call('ZADD', p .. 'in:queued', now, id)
     end
+    -- The wait is over for whoever claims it, though his clock be behind by a few milliseconds.
+    if at[1] == 'waiting' then redis.call('HSET', p .. 'job:' .. id, 'until', 0) end
     redis.call('ZADD', p .. 'due', now + grace, id)
     local lane = (at[3] == '1' or tonumber(at[4] or '0') <= 0) and 'fresh' or 'backlog'
     out[#out + 1] = id

@@ -10,7 +10,8 @@ from cli.main import app
 from tests.pages import PAGES, ROOT, BadMark, blocks, expected
 
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
-TARGETS = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+BENCHES = {f"bench-{path.stem}" for path in (ROOT / "bench").glob("[a-z]*.py")}  # the rule bench-%
+TARGETS = BENCHES | set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
 COMMANDS = {str(one.name or one.callback.__name__) for one in app.registered_commands if one.callback}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

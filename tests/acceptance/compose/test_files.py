@@ -61,6 +61,7 @@ def test_set_up_makes_what_is_missing_and_leaves_what_is_there(tmp_path: Path) -
         seen.append({path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()})
     assert seen[0] == seen[1]
     assert seen[0]["nemo_token"] == "mine"
+    assert seen[0]["notify"] == ""
     assert re.fullmatch(r"redis://:[0-9a-f]{48}@redis:6379/0\n", seen[0]["redis_url"])
     assert re.fullmatch(r"operator:[0-9a-f]{48}\n", seen[0]["flower_auth"])
     made = tmp_path / "secrets/redis_url"
@@ -76,5 +77,14 @@ def test_the_dashboard_and_its_source_agree() -> None:
     board = json.loads((grafana / "dashboards/dropscore.json").read_text())
     assert {panel["datasource"]["uid"] for panel in board["panels"]} == {source["uid"]}
     scraped = yaml.safe_load((REPOSITORY / "docker/prometheus/prometheus.yml").read_text())["scrape_configs"]
-    targets = [target for job in scraped for each in job["static_configs"] for target in each["targets"]]
-    assert {target.partition(":")[0] for target in targets} <= set(SERVICES)
+    targets = [
+        target for job in scraped for each in job.get("static_configs", ()) for target in each["targets"]
+    ]
+    found = [each for job in scraped for each in job.get("dns_sd_configs", ())]
+    named = {target.partition(":")[0] for target in targets} | {
+        name for each in found for name in each["names"]
+    }
+    assert named == {"worker", "flower"} <= set(SERVICES)
+    assert {str(each["port"]) for each in found} == {
+        SERVICES["worker"]["environment"]["DROPSCORE_METRICS_PORT"]
+    }

@@ -5,29 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.worker.plant import FAST, Plant, Studio, open_plant, start_studio
+from tests.integration.worker.plant import FAST, Plant, Studio, open_plant, running_studio
 
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Iterator[Studio]:
     """A studio with credits for many edits, that thinks fast and always says something."""
-    found = start_studio(
-        tmp_path / "studio",
-        "--credits",
-        "100000",
-        "--think-s",
-        "0.05",
-        "--silent-share",
-        "0",
-        "--tokens-per-ip",
-        "99",
-    )
-    yield found
-    found.http.close()
-    found.process.terminate()
-    found.process.wait(10)
-    assert found.process.stdout is not None
-    found.process.stdout.close()
+    with running_studio(tmp_path / "studio") as found:
+        yield found
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,19 @@ def start_studio(root: Path, *flags: str) -> Studio:
     assert process.stdout is not None
     url = process.stdout.readline().split()[-1]
     return Studio(url, process, httpx.Client(base_url=url, timeout=10))
+
+
+@contextmanager
+def running_studio(root: Path) -> Iterator[Studio]:
+    """A studio with credits for many edits, that thinks fast and always says something."""
+    plenty = ["--credits", "100000", "--think-s", "0.05", "--silent-share", "0", "--tokens-per-ip", "99"]
+    found = start_studio(root, *plenty)
+    yield found
+    found.http.close()
+    found.process.terminate()
+    found.process.wait(10)
+    assert found.process.stdout is not None
+    found.process.stdout.close()
 
 
 @dataclass

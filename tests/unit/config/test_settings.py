@@ -62,6 +62,11 @@ def test_naming_the_service_chooses_the_cloud(monkeypatch: pytest.MonkeyPatch, n
         ("NEMO_API_URL", "ftp://example.com"),
         ("NEMO_CLIENT_ID", "me"),
         ("DROPSCORE_LEESE", "30"),
+        ("DROPSCORE_METRICS_PORT", "0"),
+        ("DROPSCORE_METRICS_PORT", "70000"),
+        ("DROPSCORE_METRICS_HOST", "everywhere"),
+        ("DROPSCORE_NOTIFY", "me@example.com"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
     ],
 )
 def test_what_is_wrong_is_one_line_that_names_it(
@@ -78,6 +83,24 @@ def test_a_secret_that_is_wrong_is_not_repeated(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("NEMO_TOKEN", "nmv_usr_secret")
     assert "secret" not in repr(load())
     assert "secret" not in str(load())
+
+
+def test_an_address_of_people_is_a_secret_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DROPSCORE_NOTIFY", "json://host/secret, secret://")
+    with pytest.raises(ConfigError) as wrong:
+        load()
+    assert "secret" not in str(wrong.value)
+    assert "secret" not in str(wrong.value.__cause__)  # what a stack trace would show
+    assert "address 2" in str(wrong.value)
+
+
+def test_addresses_are_parted_where_a_new_one_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "DROPSCORE_NOTIFY", "mailto://u:p@x.org?to=a@x.org,b@x.org,json://h/a\n ntfys://topic, "
+    )
+    settings = load()
+    assert settings.notify_urls == ("mailto://u:p@x.org?to=a@x.org,b@x.org", "json://h/a", "ntfys://topic")
+    assert "topic" not in repr(settings)
 
 
 @pytest.mark.parametrize(

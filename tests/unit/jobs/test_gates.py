@@ -186,8 +186,9 @@ def test_a_budget_counts_what_is_in_flight(ledger: Ledger) -> None:
     assert budget.reserve("c", 50)[0] is True
     budget.settle("b", paid=True)
     budget.settle("c", paid=True)
-    assert budget.spending() == Spending(120, 100, 0, edits=3)
+    assert budget.spending() == Spending(120, 100, 0, edits=3, ever=100)
     budget.begin(None)
+    assert budget.spending() == Spending(None, 0, 0, edits=3, ever=100)
     assert budget.reserve("d", 1e9)[0] is True
 
 

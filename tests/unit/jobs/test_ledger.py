@@ -11,6 +11,7 @@ from jobs.errors import LeaseLost, LedgerUnreachable, NoSuchJob, NotAllowed
 from jobs.lease import Heartbeat, Lease
 from jobs.ledger import GRACE_S, Ledger, Move
 from jobs.model import ACTIVE, Checkpoint, Job, Problem, SessionRef, Spec, State, Step
+from tests.conftest import Wall
 
 
 def spec(source: str = "/in/clip.mp4", **changes: Any) -> Spec:
@@ -37,6 +38,21 @@ def test_a_job_comes_back_as_it_was_submitted(ledger: Ledger) -> None:
         output="/out/clip.mp4", result="/out/clip.result.json", priority=1, language="zh-CN", duration_s=3.5
     )
     assert (job.state, job.step, job.begun, job.attempts) == (State.QUEUED, Step.UPLOAD, False, 0)
+
+
+def test_a_wait_that_is_over_for_one_worker_is_over_for_one_whose_clock_is_behind(
+    ledger: Ledger, wall: Wall
+) -> None:
+    submit(ledger)
+    assert ledger.move(
+        claim(ledger), Move(State.WAITING, Step.EDIT, ledger.now() + 5, ledger.now() + 5), Checkpoint(), ()
+    )
+    behind = Ledger(ledger.client, lambda: wall() - 0.01)
+    wall.go(4.99)
+    assert behind.claim("j1", Step.EDIT, "w2", 30) is None
+    wall.go(0.01)
+    assert [due.job_id for due in ledger.take_due(5)] == ["j1"]
+    assert behind.claim("j1", Step.EDIT, "w2", 30)
 
 
 def test_the_same_identity_is_taken_in_once_however_many_ask(ledger: Ledger) -> None:

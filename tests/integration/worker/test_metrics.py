@@ -1,0 +1,125 @@
+"""A worker's numbers, as Prometheus reads them."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.connection import connect
+from jobs.ledger import Ledger
+from jobs.model import State, Step
+from tests.conftest import start_redis
+from tests.integration.worker.page import Page, free_port
+from tests.integration.worker.plant import FAST, open_plant, running_studio
+from worker.metrics import Metrics
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def pages(
+    redis_url: str, clip: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Page, Page, Page]]:
+    """Before anything; after a file whose worker died and whose upload broke once; with a file parked."""
+    folder, port = tmp_path_factory.mktemp("metrics"), free_port()
+    with running_studio(folder / "studio") as studio:
+        told = {**FAST, "DROPSCORE_METRICS_PORT": port, "DROPSCORE_LEASE": 0.5}
+        with open_plant(redis_url, studio, folder / "out", **told) as plant:
+            plant.shop.observe.start()
+            before = Page(port)
+            studio.faults({"endpoint": "upload", "kind": "reset", "count": 1})
+            first = plant.submit(clip, name="first")
+            assert plant.shop.ledger.claim(first, Step.UPLOAD, "dead", 0.2)
+            plant.run()
+            done = Page(port)
+            studio.credits(0)
+            plant.submit(clip)
+            plant.run(until=lambda: plant.counts()[State.PARKED] == 1)
+            yield before, done, Page(port)
+            plant.shop.observe.close()
+
+
+def test_every_series_begins_at_zero(pages: tuple[Page, Page, Page]) -> None:
+    before, _done, _parked = pages
+    assert before("runs_total", step="download", outcome="done") == 0
+    assert before("steps_in_flight", step="edit") == 0
+    assert before("files", state="done") == 0
+    assert before("gate_closed", gate="credits") == 0
+
+
+def test_a_file_is_seen_in_steps_bytes_credits_and_retries(
+    pages: tuple[Page, Page, Page], clip: Path
+) -> None:
+    _before, done, _parked = pages
+    assert all(done("step_seconds_count", step=step) == 1 for step in Step)
+    assert done("step_seconds_sum", step="upload") > done("run_seconds_sum", step="upload") > 0
+    assert done("runs_total", step="upload", outcome="through") == 1
+    assert done("runs_total", step="download", outcome="done") == 1
+    assert done("retries_total", step="upload", error="ConnectionLost") == 1
+    assert done("bytes_total", direction="up") == clip.stat().st_size
+    assert done("bytes_total", direction="down") > 1000
+    assert done("credits_spent_total") == 50
+    assert done("credits_available") == 100_000
+    assert done("files", state="done") == 1
+    assert done("queue_age_seconds") == 0
+    assert done("ledger_up") == 1
+
+
+def test_a_dead_worker_is_seen_by_how_long_its_file_lay(pages: tuple[Page, Page, Page]) -> None:
+    _before, done, _parked = pages
+    assert done("recovery_seconds_count") == 1
+    assert 0 < done("recovery_seconds_sum") < 5
+
+
+def test_a_closed_gate_and_what_waits_behind_it_are_seen(pages: tuple[Page, Page, Page]) -> None:
+    _before, _done, parked = pages
+    assert (parked("gate_closed", gate="credits"), parked("gate_parked", gate="credits")) == (1, 1)
+    assert parked("gate_closed", gate="plan") == 0
+    assert parked("files", state="parked") == 1
+    assert sum(parked("runs_total", step=step, outcome="parked") for step in ("upload", "edit")) == 1
+
+
+def test_without_the_server_the_page_still_says_what_happened_here(tmp_path: Path) -> None:
+    server, url = start_redis(tmp_path)
+    metrics = Metrics(Ledger(connect(url)), dict, "127.0.0.1", port := free_port())
+    metrics.start()
+    server.kill()
+    server.wait()
+    page = Page(port)
+    assert page("ledger_up") == 0
+    assert page("runs_total", step="edit", outcome="again") == 0
+    assert "dropscore_files" not in page.text
+    metrics.close()
+
+
+def test_a_port_that_is_taken_is_one_clear_line(redis_url: str) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        told = {"DROPSCORE_REDIS_URL": redis_url, "DROPSCORE_METRICS_PORT": str(port)}
+        ended = subprocess.run(
+            [sys.executable, "-m", "worker"],
+            env=told,
+            capture_output=True,
+            timeout=30,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert ended.stdout.startswith(f"dropscore worker: DROPSCORE_METRICS_PORT: 127.0.0.1:{port} cannot be")
+    assert ended.stdout.count("\n") == 1
+
+
+def test_nothing_is_imported_for_a_worker_that_is_not_watched(redis_url: str) -> None:
+    asked = (
+        "import sys; from config.settings import load; from jobs.connection import connect; "
+        "from jobs.ledger import Ledger; import nemo; from worker.shop import open_shop; "
+        f"open_shop(load(), Ledger(connect({redis_url!r})), nemo.http_client(1), print); "
+        "print(sorted({'prometheus_client', 'apprise', 'worker.tracing'} & set(sys.modules)))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, timeout=30, text=True, check=True, env={}
+    )
+    assert ended.stdout.strip() == "[]"
