@@ -93,7 +93,9 @@ def _fill(stage: Stage, fields: dict[str, str], state: State, name: str, jobs: i
 def _begin(stage: Stage, ids: list[str]) -> None:
     """Let the jobs be due, in their order."""
     at = time.time() - 1
-    stage.client.zadd(f"{PREFIX}due", {job_id: at + number / 1e6 for number, job_id in enumerate(ids)})
+    stage.client.zadd(
+        f"{PREFIX}due:backlog", {job_id: at + number / 1e6 for number, job_id in enumerate(ids)}
+    )
 
 
 def _status_s(stage: Stage) -> float:

@@ -6,8 +6,8 @@ from kombu.entity import Exchange, Queue
 from config import broker
 from config.settings import Settings
 
-FRESH, BACKLOG = "dropscore", "dropscore.backlog"
-"""Two queues: files dropped by hand and all that has begun; what waits of a backlog."""
+BEGUN, NEW, BACKLOG = LANES = "dropscore", "dropscore.new", "dropscore.backlog"
+"""The queues, the first goes first: what has begun; files dropped by hand; what waits of a backlog."""
 
 KEY_PREFIX = "dropscore:broker:"
 TASKS = "dropscore."
@@ -27,8 +27,8 @@ def make_app(redis_url: str, settings: Settings) -> Celery:
         task_ignore_result=True,  # the ledger is the state
         task_serializer="json",
         accept_content=["json"],
-        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (FRESH, BACKLOG)],
-        task_default_queue=FRESH,
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in LANES],
+        task_default_queue=BEGUN,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -42,7 +42,7 @@ def make_app(redis_url: str, settings: Settings) -> Celery:
             "socket_keepalive": True,
             "health_check_interval": 10,
             "global_keyprefix": KEY_PREFIX,
-            "queue_order_strategy": "priority",  # FRESH before BACKLOG
+            "queue_order_strategy": "priority",  # the order of LANES
         },
     )
     return app
@@ -54,5 +54,5 @@ def broker_url(redis_url: str) -> str:
 
 
 def queue_keys() -> list[str]:
-    """The Redis keys of both queues."""
-    return [KEY_PREFIX + name for name in (FRESH, BACKLOG)]
+    """The Redis keys of the queues, in the order of `LANES`."""
+    return [KEY_PREFIX + name for name in LANES]

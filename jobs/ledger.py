@@ -161,19 +161,23 @@ class Ledger:
 
     # --- the clock --------------------------------------------------------------------------------
 
-    def take_due(self, limit: int, grace_s: float = GRACE_S) -> list[Due]:
-        """What somebody must look at now; each due job goes to one caller, however many ask."""
+    def take_due(self, limit: int, grace_s: float = GRACE_S, *, room: int | None = None) -> list[Due]:
+        """What somebody must look at now; each due job goes to one caller, however many ask.
+
+        Up to ``limit`` jobs that have begun come first, then up to ``room`` (as many) that have not.
+        """
         with reaching():
-            flat = self.scripts.take(args=[PREFIX, self.now(), limit, grace_s])
+            args = [PREFIX, self.now(), limit, grace_s, limit if room is None else room]
+            flat = self.scripts.take(args=args)
         triples = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         return [Due(job_id, Step(step), lane) for job_id, step, lane in triples]
 
-    def messages_waiting(self, queues: Iterable[str]) -> int:
-        """How many messages the broker holds in these queues (its key names, with its own prefix)."""
+    def messages_waiting(self, queues: Iterable[str]) -> list[int]:
+        """How many messages the broker holds in each queue (its key names, with its own prefix)."""
         with reaching(), self.client.pipeline(transaction=False) as pipe:
             for queue in queues:
                 pipe.llen(queue)
-            return sum(pipe.execute())
+            return list(pipe.execute())
 
     # --- a person's word --------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """Slots: how many jobs may do a thing at once, over all workers; the rest wait in line.
 
 A job that gets no slot waits without holding a thread. A slot is given back by the write that ends the step
-(`jobs/lua/write.lua`), which calls the next in line. The number adapts (additive increase, multiplicative
-decrease): a 429 halves it, clean work raises it again, one by one.
+(`jobs/lua/write.lua`), which calls the next in line. The number adapts: a 429 halves it, each clean use
+raises it again by one.
 """
 
 from jobs.connection import PREFIX, reaching

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import structlog
 from celery.exceptions import OperationalError
 
-from config.celery_app import BACKLOG, FRESH, TASKS, queue_keys
+from config.celery_app import BACKLOG, NEW, TASKS, queue_keys
 from jobs import result
 from jobs.intake import LOST, Intake
 from jobs.ledger import Ledger, Submitted
@@ -118,7 +118,7 @@ class Submitter:
             self._write_result(self._ledger.get(prepared.job_id))
             return Taken(source, prepared.job_id, Fate.REFUSED)
         log.info("submitted", source=source, job=prepared.job_id)
-        self._messages.send(prepared.job_id, BACKLOG if prepared.spec.priority > 0 else FRESH)
+        self._messages.send(prepared.job_id, BACKLOG if prepared.spec.priority > 0 else NEW)
         return Taken(source, prepared.job_id, Fate.NEW)
 
     def _known(self, prepared: Prepared, known: Job) -> Taken:
@@ -170,7 +170,7 @@ class Messages:
     def send(self, job_id: str, queue: str) -> None:
         """Send the first message of a job, if the broker has room; a failure is no error."""
         if next(self._sent) % _LOOK_EVERY == 0:
-            self._room = self._ledger.messages_waiting(queue_keys()) < MAX_WAITING
+            self._room = sum(self._ledger.messages_waiting(queue_keys()[1:])) < MAX_WAITING
         if not self._room:
             return
         try:

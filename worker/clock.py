@@ -17,7 +17,8 @@ log = structlog.get_logger()
 TICK_S = 0.2
 SYNC_TICKS = 150
 MAX_MESSAGES = 1000
-"""So many messages wait in the broker at the most; the rest of a backlog stays in the ledger."""
+"""So many messages of what has begun wait in the broker at the most, and so many of what has not; the rest of
+a backlog stays in the ledger."""
 
 
 PROBE_HOLD_S = 1.0
@@ -33,7 +34,7 @@ class Clock:
     def __init__(
         self, ledger: Ledger, send: Callable[[str, Step, str], None], queues: list[str], lease_s: float
     ) -> None:
-        """``queues`` are the broker's keys whose length bounds what is sent."""
+        """``queues`` are the broker's keys whose lengths bound what is sent: what has begun, then the rest."""
         self._ledger = ledger
         self._send = send
         self._queues = queues
@@ -64,8 +65,8 @@ class Clock:
             log.info("ledger is back")
         if now < self._quiet_until:
             return 0
-        room = MAX_MESSAGES - self._ledger.messages_waiting(self._queues)
-        due = self._ledger.take_due(room, self._lease_s) if room > 0 else []
+        begun, *new = self._ledger.messages_waiting(self._queues)
+        due = self._ledger.take_due(MAX_MESSAGES - begun, self._lease_s, room=MAX_MESSAGES - sum(new))
         for item in due:
             self._send(item.job_id, item.step, item.lane)
         return len(due)

@@ -129,8 +129,14 @@ class Runner:
 
     def _slow_down(self, step: Step) -> None:
         limits = self._shop.limits
-        kinds = {Step.EDIT: limits.edits, Step.UPLOAD: limits.transfers, Step.DOWNLOAD: limits.transfers}
-        log.info("slowing down", step=step, at_once=kinds.get(step, limits.renders).slow_down())
+        kinds = {
+            Step.UPLOAD: limits.transfers,
+            Step.EDIT: limits.edits,
+            Step.RENDER: limits.renders,
+            Step.DOWNLOAD: limits.transfers,
+        }
+        if step in kinds:  # a look that is refused says nothing about how much is done at once
+            log.info("slowing down", step=step, at_once=kinds[step].slow_down())
 
     def _probe_after_s(self, gate: Gate) -> float:
         settings = self._shop.settings
@@ -161,7 +167,7 @@ class Runner:
         due = until if after_s else now + self._shop.settings.lease_s
         self._end(lease, Move(state, step, until if after_s else 0.0, due, through=True), ended=now)
         if not after_s:
-            self._shop.send(lease.job.id, step, "fresh")
+            self._shop.send(lease.job.id, step, "begun")
 
     def _on_error(self, ctx: Context, error: Exception) -> None:
         gate = gate_of(error)

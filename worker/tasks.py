@@ -6,12 +6,12 @@ from typing import Any
 from celery import Celery, bootsteps
 from kombu.exceptions import OperationalError
 
-from config.celery_app import BACKLOG, FRESH, TASKS
+from config.celery_app import BACKLOG, BEGUN, NEW, TASKS
 from jobs.model import Step
 
 EVENTS_EVERY_S = 0.25
 MAX_EVENTS = 500
-LANES = {"fresh": FRESH, "backlog": BACKLOG}
+QUEUES = {"begun": BEGUN, "new": NEW, "backlog": BACKLOG}
 
 
 def register(app: Celery, run: Callable[[str, Step], None]) -> None:
@@ -53,7 +53,9 @@ def sender(app: Celery, on_lost: Callable[[str, Exception], None]) -> Callable[[
 
     def send(job_id: str, step: Step, lane: str) -> None:
         try:
-            app.send_task(f"{TASKS}{step}", args=[job_id], queue=LANES[lane], ignore_result=True, retry=False)
+            app.send_task(
+                f"{TASKS}{step}", args=[job_id], queue=QUEUES[lane], ignore_result=True, retry=False
+            )
         except (OperationalError, OSError) as gone:
             on_lost(job_id, gone)
 

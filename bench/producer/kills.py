@@ -26,7 +26,7 @@ def main(files: int = 5_000, kills: int = 100) -> None:
         jobs = [job for state in here.ledger.counts() for job in here.ledger.all_in(state)]
         sources, outputs = {job.spec.source for job in jobs}, {job.spec.output for job in jobs}
         twins = sum(1 for _ in Intake(here.ledger).duplicates())
-        waiting = here.ledger.messages_waiting(queue_keys())
+        waiting = sum(here.ledger.messages_waiting(queue_keys()))
         print(
             f"killed {killed} of {kills} times: {len(jobs):,} jobs of {files:,} files, "
             f"{len(sources):,} sources, {len(outputs):,} outputs, {twins} duplicates, {waiting:,} messages"

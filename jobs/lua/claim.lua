@@ -12,6 +12,10 @@ if state == 'running' then -- its lease ended: the holder died
   redis.call('HINCRBY', job, 'crashes', 1)
   redis.call('HSET', job, 'lapsed', at[3])
 end
+if at[4] ~= '1' then -- it begins
+  redis.call('ZREM', p .. 'due:new', id)
+  redis.call('ZREM', p .. 'due:backlog', id)
+end
 redis.call('HINCRBY', job, 'epoch', 1)
 redis.call('HSET', job, 'state', 'running', 'until', now + lease_s, 'owner', ARGV[6], 'begun', 1, 'updated', now)
 if tonumber(at[5]) == 0 then redis.call('HSET', job, 'started', now) end

@@ -6,6 +6,5 @@ if redis.call('SET', limits .. ':cool', 1, 'NX', 'PX', ARGV[4]) then
   limit = math.max(1, math.floor(math.min(limit, math.max(1, redis.call('ZCARD', ARGV[1] .. 'slots:' .. ARGV[2]))) / 2))
   redis.call('SET', limits, limit)
   redis.call('SET', limits .. ':most', most)
-  redis.call('DEL', limits .. ':clean')
 end
 return limit

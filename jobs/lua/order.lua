@@ -12,7 +12,7 @@ redis.call('ZREM', p .. 'in:' .. at[1], id)
 redis.call('ZADD', p .. 'in:' .. state, now, id)
 if at[1] == 'parked' and at[2] then redis.call('ZREM', p .. 'parked:' .. at[2], id) end
 if ARGV[6] == '' then
-  redis.call('ZREM', p .. 'due', id)
+  for _, due in ipairs({'due', 'due:new', 'due:backlog'}) do redis.call('ZREM', p .. due, id) end
   redis.call('SREM', p .. 'working', id)
 else
   redis.call('ZADD', p .. 'due', ARGV[6], id)

@@ -28,6 +28,7 @@ redis.call('HSET', job, 'state', state, 'epoch', 0, 'attempts', 0, 'crashes', 0,
   'source', source, 'output', output, 'updated', now, unpack(ARGV, 9 + 2 * n))
 redis.call('ZADD', p .. 'in:' .. state, now, id)
 if state == 'queued' then
-  redis.call('ZADD', p .. 'due', now, id)
+  local backlog = tonumber(redis.call('HGET', job, 'priority') or '0') > 0
+  redis.call('ZADD', p .. (backlog and 'due:backlog' or 'due:new'), now, id)
 end
 return {1, output}

@@ -25,13 +25,13 @@ else
 end
 if state == 'parked' then redis.call('ZADD', p .. 'parked:' .. ARGV[8], now, id) end
 
--- As many clean uses as there are slots allow one slot more, up to the most there may be.
+-- After a 429 each clean use allows one slot more, up to the most there may be: an edit takes half a minute, so
+-- one more for each round of all slots would take hours to come back.
 local function limit_after(limits, most)
   local limit = math.min(most, tonumber(redis.call('GET', limits) or most))
-  if ARGV[9] == '1' and limit < most and redis.call('INCR', limits .. ':clean') >= limit then
+  if ARGV[9] == '1' and limit < most then
     limit = limit + 1
     redis.call('SET', limits, limit)
-    redis.call('DEL', limits .. ':clean')
   end
   return limit
 end

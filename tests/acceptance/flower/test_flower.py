@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from config.celery_app import LANES
 from jobs.model import State, Step
 from tests.chaos.stage import Stage
 
@@ -84,9 +85,9 @@ def test_workers_and_queues_say_what_they_are(flower: httpx.Client) -> None:
     workers = flower.get("/api/workers", params={"refresh": "1"}).json()
     (name,) = workers
     assert name.startswith("dropscore-")
-    assert {queue["name"] for queue in workers[name]["active_queues"]} == {"dropscore", "dropscore.backlog"}
+    assert {queue["name"] for queue in workers[name]["active_queues"]} == set(LANES)
     lengths = flower.get("/api/queues/length").json()["active_queues"]
-    assert {queue["name"]: queue["messages"] for queue in lengths} == {"dropscore": 0, "dropscore.backlog": 0}
+    assert {queue["name"]: queue["messages"] for queue in lengths} == dict.fromkeys(LANES, 0)
 
 
 def test_its_metrics_count_steps_and_workers(flower: httpx.Client) -> None:

@@ -19,7 +19,7 @@ from producer.roots import checked
 from producer.run import Options, produce
 
 SETTLE_S = 0.3
-QUEUES = ("dropscore:broker:dropscore", "dropscore:broker:dropscore.backlog")
+QUEUES = ("dropscore:broker:dropscore.new", "dropscore:broker:dropscore.backlog")
 
 
 @pytest.fixture(scope="session")

@@ -209,9 +209,31 @@ def test_while_draining_only_begun_jobs_are_claimed(ledger: Ledger) -> None:
 def test_a_backlog_stays_in_its_lane_until_it_begins(ledger: Ledger) -> None:
     submit(ledger, "old", "/in/old.mp4", priority=5)
     submit(ledger, "new", "/in/new.mp4")
-    assert {due.job_id: due.lane for due in ledger.take_due(5)} == {"old": "backlog", "new": "fresh"}
+    assert {due.job_id: due.lane for due in ledger.take_due(5)} == {"old": "backlog", "new": "new"}
     assert ledger.move(claim(ledger, "old"), Move(State.QUEUED, Step.EDIT, due=0.0), Checkpoint(), ())
-    assert [(due.job_id, due.lane) for due in ledger.take_due(5)] == [("old", "fresh")]
+    assert [(due.job_id, due.lane) for due in ledger.take_due(5)] == [("old", "begun")]
+
+
+def test_what_has_begun_goes_before_what_waits_longer(ledger: Ledger, wall: Any) -> None:
+    for number in range(5):
+        submit(ledger, f"backlog{number}", f"/in/{number}.mp4", priority=5)
+    wall.go(1)
+    submit(ledger, "dropped", "/in/dropped.mp4")
+    submit(ledger, "begun", "/in/begun.mp4")
+    due = ledger.now() + 1
+    assert ledger.move(claim(ledger, "begun"), Move(State.WAITING, Step.POLL, due, due), Checkpoint(), ())
+    wall.go(2)
+    found = [(item.job_id, item.lane) for item in ledger.take_due(2, room=3)]
+    assert found == [("begun", "begun"), ("dropped", "new"), ("backlog0", "backlog"), ("backlog1", "backlog")]
+    assert ledger.take_due(2, room=0) == []  # no room for more of the backlog; nothing else is due
+
+
+def test_a_cancelled_job_that_never_began_is_in_no_line(ledger: Ledger) -> None:
+    submit(ledger, "old", "/in/old.mp4", priority=5)
+    submit(ledger, "new", "/in/new.mp4")
+    for job_id in ("old", "new"):
+        ledger.order(job_id, State.CANCELLED, among=ACTIVE, due=None)
+    assert ledger.take_due(5) == []
 
 
 @pytest.mark.integration
