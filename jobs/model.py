@@ -139,6 +139,8 @@ class RenderRef(_Frozen):
     status: str = ""
     url: str | None = None
     renewed: int = 0  # how often a failed render got a new id
+    submitted: float = 0.0  # when it was sent, and when it was last found unfinished, by the ledger's clock
+    looked: float = 0.0
 
 
 class StepRecord(_Frozen):

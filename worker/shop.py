@@ -15,6 +15,7 @@ import nemo
 from config.settings import Settings
 from config.skills import Skill
 from jobs.budget import Budget
+from jobs.durations import Durations
 from jobs.gates import Gates
 from jobs.groups import Groups
 from jobs.lease import Heartbeat, Lease
@@ -24,6 +25,7 @@ from jobs.model import Step
 from jobs.slots import Slots
 from worker.account import tokens
 from worker.context import Limits
+from worker.waits import Waits
 
 log = structlog.get_logger()
 
@@ -45,6 +47,7 @@ class Shop:
     settings: Settings
     skills: Mapping[str, Skill]
     limits: Limits
+    waits: Waits
     platform: str
     owner: str
     send: Send
@@ -54,6 +57,7 @@ class Shop:
 
 def open_shop(settings: Settings, ledger: Ledger, http: httpx.Client, send: Send) -> Shop:
     """Everything a runner needs, from the settings, a ledger, an HTTP client and a way to send messages."""
+    rng = random.Random()
     return Shop(
         ledger=ledger,
         gates=Gates(ledger),
@@ -62,11 +66,12 @@ def open_shop(settings: Settings, ledger: Ledger, http: httpx.Client, send: Send
         settings=settings,
         skills=settings.all_skills(),
         limits=open_limits(settings, ledger),
+        waits=Waits(Durations(ledger), settings.poll_interval_s, settings.backend, rng),
         platform=platform_of(settings),
         owner=f"{socket.gethostname()}:{os.getpid()}",
         send=send,
         stopping=threading.Event(),
-        rng=random.Random(),
+        rng=rng,
     )
 
 

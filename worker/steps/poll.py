@@ -27,6 +27,7 @@ def poll(ctx: Context) -> Outcome:
         return Advance(Step.RENDER)
     if found.status is RenderStatus.COMPLETED:
         ctx.limits.renders.leave(ctx.job.id, clean=True)
+        ctx.waits.saw(ctx.job.spec, known, ctx.now())
         ctx.keep(render=known.evolve(status=found.status, progress=100.0, url=found.url))
         return Advance(Step.DOWNLOAD)
     if found.status is RenderStatus.FAILED:
@@ -37,7 +38,7 @@ def poll(ctx: Context) -> Outcome:
 def _failed(ctx: Context, known: RenderRef, found: Render) -> Outcome:
     if known.renewed:
         raise RenderFailed(f"The render failed twice: {found.error or 'the service gave no reason'}")
-    ctx.keep(render=RenderRef(render_id=f"render_{uuid4().hex}", renewed=1))
+    ctx.keep(render=RenderRef(render_id=f"render_{uuid4().hex}", renewed=1, submitted=ctx.now()))
     return Advance(Step.RENDER)
 
 
@@ -45,7 +46,11 @@ def _goes_on(ctx: Context, known: RenderRef, found: Render) -> Outcome:
     moved = found.progress != known.progress or found.status != known.status
     unchanged = 0 if moved else known.unchanged + 1
     seen = known.evolve(
-        polls=known.polls + 1, unchanged=unchanged, progress=found.progress, status=found.status
+        polls=known.polls + 1,
+        unchanged=unchanged,
+        progress=found.progress,
+        status=found.status,
+        looked=ctx.now(),
     )
     ctx.keep(render=seen)
     allowed = ctx.settings.max_polls * (PENDING_SHARE if found.status is RenderStatus.PENDING else 1)
@@ -53,4 +58,4 @@ def _goes_on(ctx: Context, known: RenderRef, found: Render) -> Outcome:
         raise RenderStalled(
             f"The render stands at {found.progress:.0f} % ({found.status}) after {seen.polls} looks."
         )
-    return Again(ctx.settings.poll_interval_s, "rendering")
+    return Again(ctx.waits.next_s(ctx.job.spec, seen, seen.looked), "rendering")
