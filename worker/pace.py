@@ -23,6 +23,9 @@ ROUNDS = 20
 CURIOUS = 1 / 8
 """So many renders get their first look at the fixed scheme's time, to notice that they end sooner now."""
 
+NEAR = 0.25
+"""The first waits at a studio on this machine, in intervals (of 1 s)."""
+
 Belief = tuple[float, ...]
 """How likely a render ends in each bin; the sum is 1."""
 
@@ -104,6 +107,11 @@ def _followed(choice: Sequence[Sequence[int]]) -> tuple[float, ...]:
         made += 1
         times.append(at / PARTS)
     return tuple(times)
+
+
+def near(elapsed: float) -> float:
+    """How many intervals to wait at a studio of our own, where a look costs little."""
+    return min(1.0, max(NEAR, elapsed / 5))
 
 
 def first_look(plan: Sequence[float], luck: float) -> float:

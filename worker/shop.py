@@ -66,7 +66,7 @@ def open_shop(settings: Settings, ledger: Ledger, http: httpx.Client, send: Send
         settings=settings,
         skills=settings.all_skills(),
         limits=open_limits(settings, ledger),
-        waits=Waits(Durations(ledger), settings.poll_interval_s, settings.backend, rng),
+        waits=open_waits(settings, ledger, rng),
         platform=platform_of(settings),
         owner=f"{socket.gethostname()}:{os.getpid()}",
         send=send,
@@ -95,6 +95,12 @@ def platform_of(settings: Settings) -> str:
     if settings.skill_source:
         environ["SKILL_SOURCE"] = settings.skill_source
     return nemo.detect_platform(environ, Path(__file__).resolve().parent.parent)
+
+
+def open_waits(settings: Settings, ledger: Ledger, rng: random.Random) -> Waits:
+    """The waits before looks at renders; an interval that somebody chose is kept, whatever the service."""
+    near = settings.backend == "local" and settings.chosen_poll_interval_s is None
+    return Waits(Durations(ledger), settings.poll_interval_s, settings.backend, rng, near=near)
 
 
 def open_limits(settings: Settings, ledger: Ledger) -> Limits:

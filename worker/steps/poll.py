@@ -44,18 +44,22 @@ def _failed(ctx: Context, known: RenderRef, found: Render) -> Outcome:
 
 def _goes_on(ctx: Context, known: RenderRef, found: Render) -> Outcome:
     moved = found.progress != known.progress or found.status != known.status
+    now = ctx.now()
     unchanged = 0 if moved else known.unchanged + 1
+    since = known.moved if known.moved and not moved else now
     seen = known.evolve(
         polls=known.polls + 1,
         unchanged=unchanged,
         progress=found.progress,
         status=found.status,
-        looked=ctx.now(),
+        looked=now,
+        moved=since,
     )
     ctx.keep(render=seen)
     allowed = ctx.settings.max_polls * (PENDING_SHARE if found.status is RenderStatus.PENDING else 1)
-    if unchanged >= allowed:
+    # Looks may be closer than the interval: both so many of them and so much time must have passed.
+    if unchanged >= allowed and now - since >= (allowed - 1) * ctx.settings.poll_interval_s:
         raise RenderStalled(
             f"The render stands at {found.progress:.0f} % ({found.status}) after {seen.polls} looks."
         )
-    return Again(ctx.waits.next_s(ctx.job.spec, seen, seen.looked), "rendering")
+    return Again(ctx.waits.next_s(ctx.job.spec, seen, now), "rendering")

@@ -22,14 +22,18 @@ SLACK_S = 0.3  # a busy machine: between our note of a submission and its arriva
 def test_what_renders_took_is_learnt_with_no_look_more(redis_url: str, tmp_path: Path, clip: Path) -> None:
     flags = ("--credits", "100000", "--silent-share", "0", "--renders-at-once", "99")
     studio = start_studio(tmp_path / "studio", *flags, "--simulate", "--time-scale", str(SCALE))
-    said = FAST | {"DROPSCORE_POLL_INTERVAL": INTERVAL_S, "DROPSCORE_MAX_RENDERS": 99}
+    said = FAST | {
+        "DROPSCORE_POLL_INTERVAL": INTERVAL_S,
+        "DROPSCORE_MAX_RENDERS": 99,
+        "DROPSCORE_BACKEND": "cloud",
+    }
     try:
         with open_plant(redis_url, studio, tmp_path / "out", **said) as plant:
             jobs = [plant.submit(clip, name=f"{n}") for n in range(FILES)]
             plant.run()
             done = [plant.job(job_id) for job_id in jobs]
             plant.shop.waits.tell()
-            seen = Durations(plant.shop.ledger).exchange("local:?", [])
+            seen = Durations(plant.shop.ledger).exchange("cloud:?", [])
     finally:
         studio.http.close()
         studio.process.terminate()

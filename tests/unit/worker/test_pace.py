@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from worker.pace import CURIOUS, Span, believe, first_look, looks, next_look
+from worker.pace import CURIOUS, NEAR, Span, believe, first_look, looks, near, next_look
 
 INTERVAL_S = 30.0
 WINDOW, READ_EVERY = 64, 10
@@ -114,3 +114,9 @@ def test_beyond_the_horizon_and_after_a_late_look_the_pace_is_the_fixed_one() ->
     plan = looks(believe(()))
     assert next_look(plan, len(plan), 20.0) == 1.0
     assert next_look(plan, 1, 50.0) == pytest.approx(0.5)  # not at once, and no look is made up for
+
+
+def test_a_studio_on_this_machine_is_looked_at_soon_and_then_less_often() -> None:
+    assert near(0.0) == NEAR
+    assert near(3.0) == pytest.approx(0.6)
+    assert near(60.0) == 1.0
