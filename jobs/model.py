@@ -146,6 +146,9 @@ class RenderRef(_Frozen):
     status: str = ""
     url: str | None = None
     renewed: int = 0  # how often a failed render got a new id
+    submitted: float = 0.0  # when it was sent, and when it was last found unfinished, by the ledger's clock
+    looked: float = 0.0
+    moved: float = 0.0  # since when its progress is what it was at the last look
 
 
 class StepRecord(_Frozen):

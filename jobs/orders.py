@@ -130,7 +130,7 @@ def _resumed(job: Job) -> tuple[Step, Checkpoint]:
         return Step.RENDER, point.evolve(render=None)
     return job.step, point.evolve(
         turns=tuple(turn.evolve(reads=0) for turn in point.turns),
-        render=point.render.evolve(unchanged=0, polls=0) if point.render else None,
+        render=point.render.evolve(unchanged=0, polls=0, moved=0.0) if point.render else None,
         sessions=0,
     )
 

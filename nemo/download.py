@@ -1,6 +1,5 @@
 """A finished video, from its URL or from the API, whole or not at all (api-contract 2.8, 2.9)."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -171,22 +170,19 @@ class Download:
 
     def _store(self, response: httpx.Response, arrival: Arrival) -> Downloaded:
         size_bytes = arrival.offset_bytes
-        running = self._part.hash_of(size_bytes, self._watch.check)
-        with self._part.open_at(size_bytes) as file:
+        with self._part.arriving(size_bytes, self._watch.check) as arriving:
             for chunk in response.iter_raw():
                 self._watch.check()
                 size_bytes += len(chunk)
                 if size_bytes > self._max_bytes:
                     raise self._too_large()
-                file.write(chunk)
-                running.update(chunk)
+                arriving.take(chunk)
                 self._watch.report(size_bytes)
-            file.flush()
-            os.fsync(file.fileno())
+            sha256 = arriving.finish()
         if size_bytes == 0 or arrival.total_bytes not in (None, size_bytes):
             raise DownloadBroken(f"The finished video came with {size_bytes} bytes, which is not all of it.")
         self._part.forget()
-        return Downloaded(running.hexdigest(), size_bytes)
+        return Downloaded(sha256, size_bytes)
 
 
 def _arrival(response: httpx.Response) -> Arrival:

@@ -3,11 +3,17 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 READ_BYTES = 1024 * 1024
+STORE_BYTES = 1024 * 1024
+"""So much is gathered before it is written and hashed; twice that is held at the most."""
+FLUSH_BYTES = 16 * 1024 * 1024
+"""After so much the system is told to begin writing to the disk; the last flush then waits for little."""
 
 
 class PartFile:
@@ -64,6 +70,17 @@ class PartFile:
                 size_bytes -= len(chunk)
         return running
 
+    @contextmanager
+    def arriving(self, offset_bytes: int, check: Callable[[], None]) -> Iterator["Arriving"]:
+        """Open what goes on after the first `offset_bytes`; what came is in the file, however it ends."""
+        running = self.hash_of(offset_bytes, check)
+        with self.open_at(offset_bytes) as file, ThreadPoolExecutor(1, "store") as thread:
+            arriving = Arriving(file, running, thread)
+            try:
+                yield arriving
+            finally:
+                arriving.settle()
+
     def _validator(self) -> str | None:
         try:
             kept = json.loads(self._meta.read_text(encoding="utf-8"))
@@ -71,3 +88,55 @@ class PartFile:
             return None
         found = kept.get("validator") if isinstance(kept, dict) else None
         return found if isinstance(found, str) and found.isascii() and found.isprintable() else None
+
+
+class Arriving:
+    """Bytes on their way to disk: a thread writes and hashes a piece while the network brings the next."""
+
+    def __init__(self, file: BinaryIO, running: "hashlib._Hash", thread: ThreadPoolExecutor) -> None:
+        """Write to `file` and go on with the hash `running`; the thread starts with the first whole piece."""
+        self._file = file
+        self._running = running
+        self._thread = thread
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._unflushed_bytes = 0
+        self._storing: Future[None] | None = None
+
+    def take(self, chunk: bytes) -> None:
+        """Take what came next; raises OSError when an earlier piece could not be written."""
+        self._held.append(chunk)
+        self._held_bytes += len(chunk)
+        if self._held_bytes >= STORE_BYTES:
+            self._wait()
+            pieces, self._held, self._held_bytes = self._held, [], 0
+            self._storing = self._thread.submit(self._store, pieces)
+
+    def settle(self) -> None:
+        """Wait until all that was taken is written; raises OSError."""
+        self._wait()
+        pieces, self._held, self._held_bytes = self._held, [], 0
+        self._store(pieces)
+
+    def finish(self) -> str:
+        """Flush all of it to disk; answers the SHA-256 (hex) of the whole file. Raises OSError."""
+        self.settle()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return self._running.hexdigest()
+
+    def _wait(self) -> None:
+        storing, self._storing = self._storing, None
+        if storing is not None:
+            storing.result()
+
+    def _store(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self._file.write(piece)
+            self._running.update(piece)
+            self._unflushed_bytes += len(piece)
+        if self._unflushed_bytes >= FLUSH_BYTES and hasattr(os, "posix_fadvise"):
+            # Linux begins to write what is named here and does not wait; pages being written stay in memory.
+            begin_bytes = self._file.tell() - self._unflushed_bytes
+            os.posix_fadvise(self._file.fileno(), begin_bytes, self._unflushed_bytes, os.POSIX_FADV_DONTNEED)
+            self._unflushed_bytes = 0

@@ -29,10 +29,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds between two full scans of a watched root, and of one that is polled."""
+    """Seconds between two full scans of a watched root, and of one that is polled.
+
+    ``wall`` is the clock that the times of files are told by (Unix seconds).
+    """
 
     rescan_s: float
     poll_s: float
+    wall: Callable[[], float] = time.time
 
 
 class Producer:
@@ -179,17 +183,19 @@ class Producer:
 
     def _look(self, root: str, below: str | None) -> int | None:
         files, nearby = 0, self._taker.nearby()
+        # A file system that must be polled is another host's: its clock and its times are not ours to trust.
+        local = not any(watcher.polls for watcher in self._watchers if watcher.root == root)
         for chunk in _chunks(walk(root, self._rules, below)):
             files += len(chunk)
-            now = self._clock()
+            now, wall_s = self._clock(), self._timing.wall()
             for found in self._taker.unseen(chunk, nearby):
-                self._consider(found, now)
+                self._consider(found, now, found.reading.calm_s(wall_s) if local else 0.0)
             if self._stop.is_set():
                 return None
         return files
 
-    def _consider(self, found: Found, now: float) -> None:
-        if found.path not in self._ready and self._settler.see(found.path, found.reading, now):
+    def _consider(self, found: Found, now: float, calm_s: float = 0.0) -> None:
+        if found.path not in self._ready and self._settler.see(found.path, found.reading, now, calm_s):
             self._ready[found.path] = found
 
     def _look_again(self) -> None:

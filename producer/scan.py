@@ -85,7 +85,12 @@ def read(path: str) -> Reading | None:
         at = os.stat(path, follow_symlinks=False)  # noqa: PTH116 (plain strings, see above)
     except OSError:
         return None
-    return Reading(at.st_size, at.st_mtime_ns) if stat.S_ISREG(at.st_mode) else None
+    return reading_of(at) if stat.S_ISREG(at.st_mode) else None
+
+
+def reading_of(at: os.stat_result) -> Reading:
+    """What a look at a file showed."""
+    return Reading(at.st_size, at.st_mtime_ns, at.st_ctime_ns)
 
 
 def walk(root: str, rules: Rules, below: str | None = None) -> Iterator[Found]:
@@ -147,7 +152,7 @@ class _Walk:
             at = entry.stat(follow_symlinks=False)
         except OSError:
             return None  # gone between listing and look
-        return Found(entry.path, Reading(at.st_size, at.st_mtime_ns))
+        return Found(entry.path, reading_of(at))
 
     def _keep(self, entry: os.DirEntry[str]) -> None:
         if entry.path in self._rules.excluded:
@@ -166,5 +171,5 @@ class _Walk:
             self._linked.add(identity)
             self.folders.append(entry.path)
         if stat.S_ISREG(at.st_mode) and is_media_name(entry.name):
-            return Found(target, Reading(at.st_size, at.st_mtime_ns))  # sources are opened without links
+            return Found(target, reading_of(at))  # sources are opened without links
         return None

@@ -3,9 +3,12 @@
 A file is settled after two identical readings of size and mtime ``settle_s`` apart. The OS's close event,
 or a rename into the folder, shortens that to ``VERIFY_S``, once: a file that was closed and then grew is
 written in pieces, and must be calm for the full time. An empty file gets twice the time.
+
+A file that had been calm before the first look, by the inode's own time of change, has that much less to
+wait; two readings it gets all the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 VERIFY_S = 0.04
 """Between a close event and the look that confirms it; also the time a sidecar has to come along."""
@@ -19,6 +22,13 @@ class Reading:
 
     size_bytes: int
     mtime_ns: int
+    changed_ns: int = field(default=0, compare=False)
+    """When the inode last changed (ctime): no copying program can set it back, as it can the mtime."""
+
+    def calm_s(self, wall_s: float) -> float:
+        """For how long nothing about the file had changed, at `wall_s` (Unix seconds)."""
+        last_ns = max(self.mtime_ns, self.changed_ns)
+        return max(0.0, wall_s - last_ns / 1e9) if self.changed_ns else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,7 @@ class Settler:
     def __init__(self, settle_s: float, sidecar_wait_s: float = 0.0) -> None:
         """Take the time between two readings, and the least time after which a file is taken."""
         self._settle_s = max(settle_s, sidecar_wait_s)
+        self._sidecar_s = sidecar_wait_s
         self._closed_s = max(min(VERIFY_S, settle_s), sidecar_wait_s)
         self._pending: dict[str, _Pending] = {}
         self._closed: dict[str, tuple[Reading, float]] = {}
@@ -46,11 +57,16 @@ class Settler:
         """Whether a file is being waited for."""
         return path in self._pending
 
-    def see(self, path: str, reading: Reading, now: float) -> bool:
-        """A look at a file; True when it is settled with this look (and then forgotten here)."""
+    def see(self, path: str, reading: Reading, now: float, calm_s: float = 0.0) -> bool:
+        """A look at a file; True when it is settled with this look (and then forgotten here).
+
+        ``calm_s`` is for how long it had been calm before this look, where that can be trusted.
+        """
         known = self._pending.get(path)
         if known is None or known.reading != reading:
-            self._await(path, reading, now, self._settle_s * (1 if reading.size_bytes else 2))
+            whole_s = self._settle_s * (1 if reading.size_bytes else 2)
+            credit_s = calm_s if known is None and reading.size_bytes and not self._sidecar_s else 0.0
+            self._await(path, reading, now, max(whole_s - credit_s, self._closed_s))
             return False
         if now < known.due:
             return False

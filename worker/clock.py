@@ -34,7 +34,7 @@ class Clock:
     def __init__(
         self, ledger: Ledger, send: Callable[[str, Step, str], None], queues: list[str], lease_s: float
     ) -> None:
-        """``queues`` are the broker's keys whose lengths bound what is sent: what has begun, then the rest."""
+        """``queues`` are the broker's keys whose lengths bound what is sent: what has begun, and the rest."""
         self._ledger = ledger
         self._send = send
         self._queues = queues

@@ -11,6 +11,7 @@ from jobs.lease import Lease
 from jobs.model import Checkpoint, Job, Turn
 from jobs.slots import Slots
 from nemo import NemoClient
+from worker.waits import Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Context:
     client: NemoClient
     settings: Settings
     limits: Limits
+    waits: Waits
     now: Callable[[], float]
     should_stop: Callable[[], bool]
     rng: random.Random

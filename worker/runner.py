@@ -97,6 +97,7 @@ class Runner:
             client=shop.client.with_skill(Attribution(skill.name, skill.version, shop.platform)),
             settings=shop.settings,
             limits=shop.limits,
+            waits=shop.waits,
             now=shop.ledger.now,
             should_stop=lambda: shop.stopping.is_set() or lease.lost,
             rng=shop.rng,

@@ -15,6 +15,7 @@ import nemo
 from config.settings import Settings
 from config.skills import Skill
 from jobs.budget import Budget
+from jobs.durations import Durations
 from jobs.gates import Gates
 from jobs.groups import Groups
 from jobs.lease import Heartbeat, Lease
@@ -26,6 +27,7 @@ from worker.account import tokens
 from worker.context import Limits
 from worker.observe import Observers
 from worker.observers import open_observers
+from worker.waits import Waits
 
 log = structlog.get_logger()
 
@@ -47,6 +49,7 @@ class Shop:
     settings: Settings
     skills: Mapping[str, Skill]
     limits: Limits
+    waits: Waits
     platform: str
     owner: str
     send: Send
@@ -59,6 +62,7 @@ def open_shop(settings: Settings, ledger: Ledger, http: httpx.Client, send: Send
     """Everything a runner needs, from the settings, a ledger, an HTTP client and a way to send messages."""
     heartbeat = Heartbeat(ledger, settings.lease_s, _say_lost)
     owner = f"{socket.gethostname()}:{os.getpid()}"
+    rng = random.Random()
     return Shop(
         ledger=ledger,
         gates=Gates(ledger),
@@ -67,12 +71,13 @@ def open_shop(settings: Settings, ledger: Ledger, http: httpx.Client, send: Send
         settings=settings,
         skills=settings.all_skills(),
         limits=open_limits(settings, ledger),
+        waits=open_waits(settings, ledger, rng),
         platform=platform_of(settings),
         owner=owner,
         send=send,
         stopping=threading.Event(),
-        rng=random.Random(),
         observe=open_observers(settings, ledger, heartbeat, owner),
+        rng=rng,
     )
 
 
@@ -96,6 +101,12 @@ def platform_of(settings: Settings) -> str:
     if settings.skill_source:
         environ["SKILL_SOURCE"] = settings.skill_source
     return nemo.detect_platform(environ, Path(__file__).resolve().parent.parent)
+
+
+def open_waits(settings: Settings, ledger: Ledger, rng: random.Random) -> Waits:
+    """The waits before looks at renders; an interval that somebody chose is kept, whatever the service."""
+    near = settings.backend == "local" and settings.chosen_poll_interval_s is None
+    return Waits(Durations(ledger), settings.poll_interval_s, settings.backend, rng, near=near)
 
 
 def open_limits(settings: Settings, ledger: Ledger) -> Limits:

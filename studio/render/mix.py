@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from studio.analyse.findings import Spans
 from studio.analyse.loudness import HOPS_PER_S, Meter, Samples, true_peaks
 from studio.errors import RenderCancelled, RenderFailed
+from studio.render.ahead import ahead
 from studio.render.ffmpeg import RATE, sound_into, sound_of
 from studio.render.master import master
 from studio.render.plan import Bed, Clip, Plan
@@ -95,7 +96,7 @@ class _Music:
 
     def _written_lufs(self, cancelled: Cancelled) -> float:
         meter, at = Meter(RATE, with_peaks=False), 0
-        for block in self._bed.piece.blocks(self._bed.length_s):
+        for block in ahead(self._bed.piece.blocks(self._bed.length_s)):
             _go_on(cancelled)
             meter.take(block)
             self._track.write(at, block)
@@ -142,10 +143,7 @@ def mix(plan: Plan, folder: Path, progress: Report, cancelled: Cancelled) -> Pat
     meter = Meter(RATE)
     with ExitStack() as files:
         parts: list[_Sound | _Music] = [*(_Sound(clip, files) for clip in plan.sounds), *music]
-        for at in _steps(track.samples, cancelled):
-            block = np.zeros((min(_BLOCK, track.samples - at), 2), dtype=np.float32)
-            for part in parts:
-                part.add_to(block, at)
+        for at, block in ahead(_laid(parts, track.samples, cancelled)):
             meter.take(block)
             track.write(at, block)
     for bed in music:
@@ -154,14 +152,24 @@ def mix(plan: Plan, folder: Path, progress: Report, cancelled: Cancelled) -> Pat
     return _mastered(track, meter, folder / "sound.m4a", cancelled)
 
 
+def _laid(parts: list[_Sound | _Music], samples: int, cancelled: Cancelled) -> Iterator[tuple[int, Samples]]:
+    """Yield the parts laid over each other, block by block, with the place of each (samples)."""
+    for at in _steps(samples, cancelled):
+        block = np.zeros((min(_BLOCK, samples - at), 2), dtype=np.float32)
+        for part in parts:
+            part.add_to(block, at)
+        yield at, block
+
+
 def _mastered(track: Track, meter: Meter, out: Path, cancelled: Cancelled) -> Path:
     """Encode the mix at its final gain; what AAC adds to a peak is measured and taken off again."""
     ceiling_db = _CEILING_DBTP
     for _ in range(_ROUNDS):
         final = master(*meter.levels(), hop=RATE // HOPS_PER_S, ceiling_db=ceiling_db)
         with sound_into(out) as write:
-            for at in _steps(track.samples, cancelled):
-                write(final.apply(track.read(at, _BLOCK), at))
+            gained = (final.apply(track.read(at, _BLOCK), at) for at in _steps(track.samples, cancelled))
+            for block in ahead(gained):
+                write(block)
         over_db = _peak_db(out, track.samples, cancelled) - _PROMISED_DBTP
         if over_db <= 0:
             break
@@ -172,8 +180,8 @@ def _mastered(track: Track, meter: Meter, out: Path, cancelled: Cancelled) -> Pa
 def _peak_db(path: Path, samples: int, cancelled: Cancelled) -> float:
     highest = 1e-9
     with sound_of(path, 0.0, samples / RATE) as read:
-        for _ in _steps(samples, cancelled):
-            highest = max(highest, float(true_peaks(read(_BLOCK)).max(initial=0.0)))
+        for block in ahead(read(_BLOCK) for _ in _steps(samples, cancelled)):
+            highest = max(highest, float(true_peaks(block).max(initial=0.0)))
     return 20.0 * math.log10(highest)
 
 

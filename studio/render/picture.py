@@ -50,8 +50,9 @@ def drawn(plan: Plan, titles: Sequence[Path]) -> Picture:
     width, height = canvas_of(plan)
     clips = plan.pictures or plan.sounds[:1]
     inputs = [argument for clip in clips for argument in _input(clip)]
-    for path in titles:
-        inputs += ["-loop", "1", "-framerate", str(_FPS), "-t", f"{plan.length_s:.3f}", "-i", str(path)]
+    for title, path in zip(plan.titles, titles, strict=True):
+        # No longer than it is seen: each of its pictures is drawn and faded, at the film's size.
+        inputs += ["-loop", "1", "-framerate", str(_FPS), "-t", f"{title.length_s:.3f}", "-i", str(path)]
     chains = _film(plan, width, height) if plan.pictures else [_waveform(width, height, plan.length_s)]
     chains += _captions(plan, len(clips))
     options = (
@@ -161,8 +162,9 @@ def _captions(plan: Plan, first_input: int) -> list[str]:
         fade_s = min(_FADE_S, title.length_s / 3)
         end_s = title.start_s + title.length_s
         chains.append(
-            f"[{first_input + n}:v]format=rgba,fade=in:st={title.start_s:.3f}:d={fade_s:.3f}:alpha=1,"
-            f"fade=out:st={end_s - fade_s:.3f}:d={fade_s:.3f}:alpha=1[t{n}]"
+            f"[{first_input + n}:v]format=rgba,fade=in:st=0:d={fade_s:.3f}:alpha=1,"
+            f"fade=out:st={title.length_s - fade_s:.3f}:d={fade_s:.3f}:alpha=1,"
+            f"setpts=PTS+{title.start_s:.3f}/TB[t{n}]"
         )
         chains.append(
             f"[{below}][t{n}]overlay=(W-w)/2:(H-h)/2:eof_action=pass"

@@ -21,9 +21,9 @@ def render(ctx: Context) -> Outcome:
     """
     if not ctx.limits.renders.take(ctx.job.id):
         return Again(IN_LINE_S, "in line for a render")
-    known, submitted = ctx.point.render, Advance(Step.POLL, after_s=ctx.settings.poll_interval_s)
+    known, submitted = ctx.point.render, Advance(Step.POLL, after_s=ctx.waits.first_s(ctx.job.spec))
     if known is None:
-        known = RenderRef(render_id=f"render_{uuid4().hex}")
+        known = RenderRef(render_id=f"render_{uuid4().hex}", submitted=ctx.now())
         ctx.keep(render=known)
     elif _is_there(ctx, known):
         return submitted

@@ -1,11 +1,14 @@
 """Properties of the state machine that says when a file is whole."""
 
+import os
+import time
 from dataclasses import dataclass, field
 
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from producer.scan import read
 from producer.settle import VERIFY_S, Reading, Settler
 
 SETTLE_S = 2.0
@@ -70,6 +73,40 @@ def test_the_wait_for_a_sidecar_is_kept_after_a_close_event():
     assert settler.see("a", A, 5.0)
 
 
+def test_a_file_that_was_calm_before_the_first_look_gets_a_short_second_one():
+    settler = Settler(SETTLE_S)
+    assert not settler.see("old", A, 0.0, calm_s=3600.0)
+    assert settler.see("old", A, VERIFY_S)
+    assert not settler.see("young", A, 0.0, calm_s=1.5)
+    assert not settler.see("young", A, 0.4)
+    assert settler.see("young", A, 0.5)
+
+
+def test_calm_is_no_credit_for_a_file_that_changes_is_empty_or_waits_for_a_sidecar():
+    settler = Settler(SETTLE_S)
+    settler.see("a", A, 0.0, calm_s=60.0)
+    assert not settler.see("a", B, VERIFY_S, calm_s=60.0)
+    assert not settler.see("a", B, 1.9)
+    assert settler.see("a", B, VERIFY_S + SETTLE_S)
+    settler.see("empty", EMPTY, 0.0, calm_s=60.0)
+    assert not settler.see("empty", EMPTY, 3.9)
+    waiting = Settler(SETTLE_S, sidecar_wait_s=5.0)
+    waiting.see("a", A, 0.0, calm_s=60.0)
+    assert not waiting.see("a", A, 4.9)
+
+
+def test_a_copy_that_keeps_its_old_mtime_is_not_calm(tmp_path):
+    """`cp -p`, `tar` and `rsync` set the mtime back; the inode's own time of change is not theirs to set."""
+    copied = tmp_path / "copied.mp4"
+    copied.write_bytes(b"bytes")
+    os.utime(copied, (0, 0))
+    reading = read(str(copied))
+    assert reading is not None
+    assert reading.calm_s(time.time()) < 60
+    assert reading.calm_s(time.time() + 3600) > 3500
+    assert A.calm_s(time.time()) == 0.0, "nothing is known of its inode"
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 3)), max_size=30))
 def test_next_due_is_the_first_of_all_due_times(steps):
     settler, now = Settler(SETTLE_S), 0.0
@@ -111,6 +148,13 @@ class SettleMachine(RuleBasedStateMachine):
     @rule(path=st.sampled_from("abc"))
     def write_unnoticed(self, path):
         self._write(path)
+
+    @rule()
+    def scan(self):
+        for path, file in self.files.items():
+            if self.settler.see(path, file.reading, self.now, calm_s=self.now - file.since):
+                file.taken.append((file.reading, self.now))
+                assert self.now - file.since >= (SETTLE_S if not file.closed else VERIFY_S) - 1e-9
 
     @precondition(lambda self: self.files)
     @rule(data=st.data())
