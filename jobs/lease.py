@@ -34,13 +34,18 @@ class Lease:
         self.checkpoint = self.job.checkpoint
         self.renewed = self.monotonic()
 
+    @property
+    def fresh(self) -> bool:
+        """Whether nobody else can have the job now: renewed lately, by this process's own clock."""
+        return not self.lost and self.monotonic() - self.renewed <= self.lease_s * 0.9
+
     def ensure_fresh(self) -> None:
         """Make sure that nobody else can have the job now; asked right before anything is paid for.
 
         Raises:
             LeaseLost: another holds it, or this process was frozen for longer than the lease.
         """
-        if self.lost or self.monotonic() - self.renewed > self.lease_s * 0.9:
+        if not self.fresh:
             raise LeaseLost(f"job {self.job.id}: the lease of epoch {self.job.epoch} has ended")
 
     def keep(self, checkpoint: Checkpoint) -> None:
