@@ -66,6 +66,11 @@ class Cluster:
         self.hosts.start(name, [self.hosts.python, "-m", "producer", *folders], self._told())
         self.wait(lambda: bool(self.ledger.client.exists(f"dropscore:producer:{name}")), 60)
 
+    def health(self, name: str, part: str) -> str:
+        """Run a host's own check of its health, as compose does; fails when something is wrong there."""
+        told = [f"{key}={value}" for key, value in self._told().items()]
+        return self.hosts.run(name, "env", *told, self.hosts.python, "-m", f"{part}.health")
+
     def _told(self) -> dict[str, str]:
         addresses = {
             "DROPSCORE_REDIS_URL": f"redis://{self.hosts.address('redis')}:6379/0",
@@ -87,6 +92,10 @@ class Cluster:
         ids = [job_id for state in State for job_id in self.ledger.ids(state)]
         found = {Path(job.spec.source).stem: job for job in self.ledger.many(ids)}
         return {name: job for name, job in found.items() if not names or name in names}
+
+    def many(self, jobs: list[Job]) -> list[Job]:
+        """The same jobs as they are now."""
+        return self.ledger.many([job.id for job in jobs])
 
     def owner(self, job: Job) -> str:
         """The host whose worker took the job's last lease."""

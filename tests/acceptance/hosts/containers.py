@@ -9,14 +9,16 @@ from typing import Self
 
 from tests.acceptance.commands import say, works
 from tests.acceptance.compose.image import BASE, SERVER, base, context, wheels
-from tests.acceptance.hosts.hosts import NO_ENVIRONMENT, Hosts
+from tests.acceptance.hosts.hosts import NO_ENVIRONMENT, NOBODY, Hosts
 
 LOGGED = 'log=$0; exec "$@" >>"$log" 2>&1'
 
 
 def missing() -> str:
     """Why there can be no such hosts here; empty when there can be."""
-    return "" if works("docker", "info") else "no Docker engine answers here"
+    if os.geteuid() != 0 or not works("docker", "info") or not works("nsenter", "-V"):
+        return "no root, no nsenter, or no Docker engine"
+    return ""
 
 
 class Containers(Hosts):
@@ -96,6 +98,18 @@ class Containers(Hosts):
     def heal(self, name: str) -> None:
         """Put it back, at its address."""
         say("docker", "network", "connect", "--ip", self.address(name), self.prefix, self._named(name))
+
+    def part(self, name: str, other: str) -> None:
+        """Let the host look for the other one where nobody is."""
+        self._neighbour(name, "replace", self.address(other), "lladdr", NOBODY, "nud", "permanent")
+
+    def rejoin(self, name: str, other: str) -> None:
+        """Let it look anew."""
+        self._neighbour(name, "del", self.address(other))
+
+    def _neighbour(self, name: str, *order: str) -> None:
+        pid = say("docker", "inspect", "-f", "{{.State.Pid}}", self._named(name)).strip()
+        say("nsenter", "-t", pid, "-n", "ip", "neigh", *order, "dev", "eth0")
 
     def _named(self, name: str) -> str:
         return f"{self.prefix}-{name}"

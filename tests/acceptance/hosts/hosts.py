@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+NOBODY = "02:00:00:00:00:01"
+"""A hardware address that no host has: what is sent there is lost without a word."""
 NO_ENVIRONMENT: Mapping[str, str] = {}
 
 
@@ -69,3 +71,11 @@ class Hosts(ABC):
     @abstractmethod
     def heal(self, name: str) -> None:
         """Undo `cut_off`."""
+
+    @abstractmethod
+    def part(self, name: str, other: str) -> None:
+        """Let nothing that the host sends reach that other one; all the rest it reaches."""
+
+    @abstractmethod
+    def rejoin(self, name: str, other: str) -> None:
+        """Undo `part`."""

