@@ -9,9 +9,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from jobs.errors import LeaseLost, LedgerUnreachable
 from jobs.ledger import Ledger, Move
 from jobs.model import Checkpoint, Job, StepRecord
+
+log = structlog.get_logger()
 
 PATIENCE_S = 120.0
 """How long a write waits for a Redis server that is away; the work it records is already done."""
@@ -140,4 +144,7 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._stop.wait(self._lease_s / 3):
-            self.beat()
+            try:
+                self.beat()
+            except Exception:  # without this thread the worker would lose every lease from now on
+                log.exception("leases not renewed")
