@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,13 @@ SETTINGS = {
     "DROPSCORE_MAX_RENDERS": "8",
     "DROPSCORE_DISCONNECT_WAITS": "5,5,5,5,5",
 }
+BY_A_CLOCK = """
+import sys, time
+right, ahead_s = time.time, float(sys.argv.pop())
+time.time = lambda: right() + ahead_s
+from worker.main import main
+sys.exit(main())
+"""
 ASK = """
 import sys, urllib.request as web
 body = sys.argv[2].encode() or None
@@ -51,9 +58,9 @@ class Cluster:
         """What the workers deliver to."""
         return self.hosts.folder / "outbox"
 
-    def worker(self, name: str, more: Mapping[str, str] | None = None) -> None:
-        """Start a worker and wait until it consumes."""
-        self.hosts.start(name, [self.hosts.python, "-m", "worker"], self._told() | (more or {}))
+    def worker(self, name: str, ahead_s: float = 0) -> None:
+        """Start a worker, by a clock that is so many seconds ahead, and wait until it consumes."""
+        self.hosts.start(name, [self.hosts.python, "-c", BY_A_CLOCK, str(ahead_s)], self._told())
         self.wait(lambda: self._consumes(name), 60)
 
     def _consumes(self, name: str) -> bool:

