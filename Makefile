@@ -37,13 +37,13 @@ lint: setup      ## ruff, mypy and the import contracts alone
 test-unit: setup ## The tests that need no server and no process
 	@$(BIN)/python -m pytest tests/unit
 
-test-long: setup   ## The long suites too: every point of death, the compose stack, hosts cut off (25 min)
+test-long: setup   ## The long suites too: every point of death, the compose stack, hosts cut off (35 min)
 	@$(BIN)/python -m pytest -m slow
 
 test-compose: setup ## Build the image and try the compose stack (a Docker engine; 6 min)
 	@$(BIN)/python -m pytest -m slow tests/acceptance/compose
 
-test-hosts: setup  ## Five hosts on a private network, cut off from each other in turn (as root; 10 min)
+test-hosts: setup  ## Five hosts on a private network, cut off from each other in turn (as root; 15 min)
 	@$(BIN)/python -m pytest -m slow -rPs tests/acceptance/hosts
 
 bench-kills: setup  ## kill -9 around each outside effect, 300 times (6 min)

@@ -69,6 +69,7 @@ class Containers(Hosts):
         user = ("--user", f"{os.geteuid()}:{os.getegid()}")
         seen = ("--volume", f"{self.folder}:{self.folder}", "--workdir", str(self.folder))
         self._made.append(name)
+        (self.folder / f"{name}.log").touch()
         run = (
             "docker",
             "run",
