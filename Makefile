@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: help setup run test lint docs test-unit test-long test-compose lock clean bench-kills bench-chaos bench-outages bench-gates bench
+.PHONY: help setup run test lint docs test-unit test-long test-compose test-hosts lock clean bench-kills bench-chaos bench-outages bench-gates bench
 
 help:            ## Show these lines
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -37,11 +37,14 @@ lint: setup      ## ruff, mypy and the import contracts alone
 test-unit: setup ## The tests that need no server and no process
 	@$(BIN)/python -m pytest tests/unit
 
-test-long: setup   ## The long suites too: every point of death, the compose stack (15 min)
+test-long: setup   ## The long suites too: every point of death, the compose stack, hosts cut off (35 min)
 	@$(BIN)/python -m pytest -m slow
 
 test-compose: setup ## Build the image and try the compose stack (a Docker engine; 6 min)
 	@$(BIN)/python -m pytest -m slow tests/acceptance/compose
+
+test-hosts: setup  ## Five hosts on a private network, cut off from each other in turn (as root; 15 min)
+	@$(BIN)/python -m pytest -m slow -rPs tests/acceptance/hosts
 
 bench-kills: setup  ## kill -9 around each outside effect, 300 times (6 min)
 	@$(BIN)/python -m bench.reliability.kills

@@ -37,6 +37,10 @@ SCRIPTS = (
 _RETRY = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.5), retries=6)
 
 
+_NO_WRITES = ("MISCONF", "NOREPLICAS")
+"""How an error begins that passes: the server's disk is full, say, or a replica is missing."""
+
+
 class Scripts:
     """The Lua scripts, one attribute a file of ``jobs/lua``; each is atomic."""
 
@@ -89,6 +93,12 @@ def reaching() -> Iterator[None]:
         raise LedgerUnreachable(f"the Redis server does not answer ({type(gone).__name__})") from gone
     except redis.exceptions.OutOfMemoryError as full:
         raise LedgerUnreachable("the Redis server is out of memory; give it more") from full
+    except redis.exceptions.ResponseError as refused:
+        if not isinstance(refused, redis.exceptions.ReadOnlyError) and not str(refused).startswith(
+            _NO_WRITES
+        ):
+            raise
+        raise LedgerUnreachable(f"the Redis server takes no writes now: {refused}") from refused
 
 
 def ping(client: RedisClient) -> bool:

@@ -10,9 +10,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from jobs.errors import LeaseLost, LedgerUnreachable
 from jobs.ledger import Ledger, Move
 from jobs.model import Checkpoint, Job, Step, StepRecord
+
+log = structlog.get_logger()
 
 PATIENCE_S = 120.0
 """How long a write waits for a Redis server that is away; the work it records is already done."""
@@ -35,13 +39,18 @@ class Lease:
         self.checkpoint = self.job.checkpoint
         self.renewed = self.monotonic()
 
+    @property
+    def fresh(self) -> bool:
+        """Whether nobody else can have the job now: renewed lately, by this process's own clock."""
+        return not self.lost and self.monotonic() - self.renewed <= self.lease_s * 0.9
+
     def ensure_fresh(self) -> None:
         """Make sure that nobody else can have the job now; asked right before anything is paid for.
 
         Raises:
             LeaseLost: another holds it, or this process was frozen for longer than the lease.
         """
-        if self.lost or self.monotonic() - self.renewed > self.lease_s * 0.9:
+        if not self.fresh:
             raise LeaseLost(f"job {self.job.id}: the lease of epoch {self.job.epoch} has ended")
 
     def keep(self, checkpoint: Checkpoint) -> None:
@@ -141,4 +150,7 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._stop.wait(self._lease_s / 3):
-            self.beat()
+            try:
+                self.beat()
+            except Exception:  # without this thread the worker would lose every lease from now on
+                log.exception("leases not renewed")

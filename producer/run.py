@@ -31,6 +31,8 @@ from producer.watch import Event, Watcher, choose
 
 log = structlog.get_logger(__name__)
 
+_ASK_EVERY_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -54,13 +56,13 @@ def produce(
     Raises:
         ConfigError: no ledger is named.
     """
-    ledger, url = _ledger(settings)
+    ledger, url = _ledger(settings, stop)
     app = make_app(url, settings)
     taker = Taker(ledger, Submitter(ledger, app), Homes(roots), _defaults(settings, options))
     modes: dict[str, Watch] = {
         root.path: "poll" if options.once else choose(root.path, root.watch) for root in roots
     }
-    beat = partial(Intake(ledger).beat, socket.gethostname())
+    beat = partial(say_alive, ledger, socket.gethostname())
     producer = _producer(settings, modes, _rules(settings, roots, options), taker, beat)
     try:
         return producer.run(stop, once=options.once)
@@ -85,16 +87,30 @@ def _producer(
     return Producer(watchers, rules, settler, taker, events, timing, beat)
 
 
-def _ledger(settings: Settings) -> tuple[Ledger, str]:
+def say_alive(ledger: Ledger, host: str) -> None:
+    """Say that this host's producer lives, and look at the server's clock again: ours may have been set.
+
+    Raises:
+        LedgerUnreachable: nobody heard it.
+    """
+    ledger.sync_clock()
+    Intake(ledger).beat(host)
+
+
+def _ledger(settings: Settings, stop: threading.Event) -> tuple[Ledger, str]:
+    """The ledger, once it answers (or ``stop``): nothing is submitted by a clock that may be wrong."""
     if settings.redis_url is None:
         raise ConfigError("DROPSCORE_REDIS_URL is not set; 'dropscore run' starts a ledger by itself")
     url = settings.redis_url.get_secret_value()
     ledger = Ledger(connect(url))
-    try:
-        ledger.sync_clock()
-        sweep(ledger, Path(transcoding_of(settings).folder))
-    except LedgerUnreachable as away:
-        log.warning("waiting for the ledger", reason=str(away))
+    while not stop.is_set():
+        try:
+            ledger.sync_clock()
+            sweep(ledger, Path(transcoding_of(settings).folder))
+            break
+        except LedgerUnreachable as away:
+            log.warning("waiting for the ledger", reason=str(away))
+            stop.wait(_ASK_EVERY_S)
     return ledger, url
 
 

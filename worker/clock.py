@@ -16,6 +16,8 @@ log = structlog.get_logger()
 
 TICK_S = 0.2
 SYNC_TICKS = 150
+CALM_S = 5.0
+"""How long the clock waits after an error that nobody foresaw."""
 MAX_MESSAGES = 1000
 """So many messages of what has begun wait in the broker at the most, and so many of what has not; the rest of
 a backlog stays in the ledger."""
@@ -140,6 +142,10 @@ class ClockThread:
     def _run(self) -> None:
         pending = None
         while not self._stop.wait(TICK_S):
-            self._clock.tick()
+            try:
+                self._clock.tick()
+            except Exception:  # without this thread nobody might send what is due
+                log.exception("a tick of the clock went wrong")
+                self._stop.wait(CALM_S)
             if pending is None or pending.done():
                 pending = self._probes.submit(self._prober.probe_due)

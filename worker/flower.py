@@ -5,6 +5,7 @@ chance (reliability, "Security"). Flags are Flower's own, as ``--address=0.0.0.0
 it listens on loopback. ``/metrics`` and ``/healthcheck`` ask for no password: keep its port private.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -27,7 +28,11 @@ def main(flags: Sequence[str]) -> int:
         print(f"dropscore flower: {wrong}", file=sys.stderr)
         return 2
     app = make_app(settings.redis_url.get_secret_value(), settings)
-    app.start(["flower", "--address=127.0.0.1", COLUMNS, *flags, *ours])  # the last word counts: it is ours
+    said = ["--address=127.0.0.1", COLUMNS, *flags, *ours]  # the last word counts: it is ours
+    try:
+        app.start(["flower", *said])
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0
 
 
@@ -41,4 +46,9 @@ def password(settings: Settings) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Flower's threads ask a broker that is away for ever, and the interpreter would wait for them; they hold
+    # nothing that is worth a wait.
+    os._exit(code)

@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -16,6 +18,7 @@ from config.celery_app import make_app, queue_keys
 from config.errors import ConfigError
 from config.settings import Settings, load
 from jobs.connection import connect
+from jobs.errors import LedgerUnreachable
 from jobs.ledger import Ledger
 from worker.clock import Clock, ClockThread, Prober
 from worker.runner import Runner
@@ -43,6 +46,7 @@ def main() -> int:
     app = make_app(url, settings)
     ledger = Ledger(connect(url, max_connections=settings.concurrency + 50))
     send = sender(app, lambda job_id, gone: log.warning("message not sent", job=job_id, reason=str(gone)))
+    compare_clocks(ledger)
     with nemo.http_client(settings.concurrency + 20) as http:
         shop = open_shop(settings, ledger, http, send)
         try:
@@ -51,6 +55,20 @@ def main() -> int:
             print(f"dropscore worker: {wrong}", flush=True)
             return 2
         return _work(app, shop)
+
+
+def compare_clocks(ledger: Ledger, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Wait for the server and read its clock: by a wrong one, every lease may seem to have ended."""
+    waited = False
+    while True:
+        try:
+            ledger.sync_clock()
+            return
+        except LedgerUnreachable as away:
+            if not waited:
+                log.warning("waiting for the ledger", reason=str(away))
+            waited = True
+            sleep(1.0)
 
 
 def _work(app: Celery, shop: Shop) -> int:

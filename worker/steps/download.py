@@ -1,5 +1,6 @@
 """Download: the output, whole or not at all (design, invariant 4)."""
 
+from functools import partial
 from pathlib import Path
 
 from jobs.model import RenderRef, Step
@@ -41,7 +42,9 @@ def _fetch(ctx: Context, known: RenderRef, part: Path) -> None:
     ready = Render(
         id=known.render_id, status=RenderStatus.COMPLETED, progress=100.0, url=known.url, error=None
     )
-    got = ctx.client.download(ready, part, max_bytes=MAX_BYTES, should_stop=ctx.should_stop)
+    # Two must not write one file: a worker cut off from the ledger ends in time for whoever takes over.
+    stop = partial(_stop, ctx)
+    got = ctx.client.download(ready, part, max_bytes=MAX_BYTES, should_stop=stop)
     expected_s = Draft(ctx.point.draft).duration_s if ctx.point.draft is not None else None
     try:
         duration_s = playable(part, expected_s)
@@ -49,3 +52,7 @@ def _fetch(ctx: Context, known: RenderRef, part: Path) -> None:
         part.unlink(missing_ok=True)  # the next attempt begins anew
         raise
     ctx.keep(sha256=got.sha256, size_bytes=got.size_bytes, duration_s=duration_s)
+
+
+def _stop(ctx: Context) -> bool:
+    return ctx.should_stop() or not ctx.lease.fresh

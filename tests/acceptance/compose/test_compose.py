@@ -14,6 +14,18 @@ from tests.pages import PAGES, blocks, expected
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 OURS = ("redis", "worker", "producer", "flower", "studio")
+OPERATOR = (
+    "status",
+    "results",
+    "credits",
+    "skills",
+    "doctor --outbox /data/outbox /data/inbox",
+    "pause",
+    "resume",
+    "drain",
+    "resume",
+    "report --outbox /data/outbox -o /tmp/report.html --pictures 0",
+)
 # Kills the worker from within its own container, as a fault would; the engine takes an order from outside for
 # a wish to stop, and would not start it again.
 KILL = """
@@ -32,9 +44,16 @@ def test_a_clip_goes_in_and_comes_out_with_music(stack, clip):
     assert stack.result("first")["source"] == "/data/inbox/first.mp4"
 
 
-def test_a_command_inside_a_worker_reads_the_ledger(stack):
-    (worker,) = stack.containers("worker")
-    assert json.loads(stack.inside(worker, "dropscore", "status", "--json"))["states"]["done"] >= 1
+@pytest.mark.parametrize("command", OPERATOR)
+def test_an_operator_gives_commands_by_compose_exec(stack, command):
+    assert stack.compose("exec", "-T", "worker", "dropscore", *command.split()).strip()
+
+
+def test_status_by_compose_exec_is_that_of_the_ledger(stack):
+    said = stack.compose("exec", "-T", "worker", "dropscore", "status", "--json")
+    assert json.loads(said)["states"]["done"] >= 1
+    job = stack.result("first")["job"]
+    assert "download" in stack.compose("exec", "-T", "worker", "dropscore", "status", job)
 
 
 def test_every_service_says_that_it_is_healthy(stack):

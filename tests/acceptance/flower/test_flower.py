@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +15,14 @@ import pytest
 from config.celery_app import LANES
 from jobs.model import State, Step
 from tests.chaos.stage import Stage
+from tests.conftest import start_redis
 
 pytestmark = pytest.mark.acceptance
 
 REPOSITORY = Path(__file__).parents[3]
 NAMES = [f"dropscore.{step}" for step in Step]
+ASKS_EVERY_S = 5
+"""How often Flower tells workers to send events."""
 AUTH = ("operator", "a good word")
 
 
@@ -132,3 +136,25 @@ def test_without_a_good_password_it_does_not_start(stage: Stage, auth: str | Non
     assert ended.returncode == 2
     assert said.startswith("dropscore flower: DROPSCORE_FLOWER_AUTH: should be user:password")
     assert said.count("\n") == 1
+
+
+def test_it_ends_at_once_though_its_broker_is_gone(stage: Stage, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server, url = start_redis(tmp_path)
+    told = {**stage.environment(), "DROPSCORE_REDIS_URL": url, "DROPSCORE_FLOWER_AUTH": ":".join(AUTH)}
+    command = [sys.executable, "-m", "worker.flower", f"--port={port}"]
+    with (tmp_path / "flower.log").open("wb") as log:
+        process = subprocess.Popen(command, env=told, stdout=log, stderr=log)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=AUTH, timeout=1) as client:
+            stage.wait(lambda: _answers(client), 20)
+        server.kill()
+        server.wait(10)
+        time.sleep(ASKS_EVERY_S + 1)  # one of its threads asks the broker now, for ever
+        process.terminate()
+        assert process.wait(3) == 0
+    finally:
+        process.kill()
+        process.wait(10)
+        server.kill()

@@ -1,11 +1,12 @@
 """Frozen workers, a Redis server that goes away, and a polite stop: nothing lost, nothing paid twice."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from jobs.model import State
-from tests.chaos.scenes import Seen, asked_to_stop, frozen_worker, redis_outage
+from tests.chaos.scenes import Seen, asked_to_stop, editing, frozen_worker, redis_outage, seen
 from tests.chaos.stage import Stage
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(110)]
@@ -41,3 +42,24 @@ def test_a_polite_stop_does_not_wait_for_a_stream_and_nothing_is_resent(tmp_path
         ended_s, seen = asked_to_stop(stage, clip)
         assert ended_s < 10
         all_done_and_paid_once(seen)
+
+
+@pytest.mark.slow
+def test_redis_that_takes_no_writes_for_a_while_costs_no_lease_and_no_stream(
+    tmp_path: Path, clip: Path
+) -> None:
+    with Stage(tmp_path, "--think-s", "4", DROPSCORE_LEASE=2, **QUICK) as stage:
+        ids = stage.submit(clip, 2)
+        worker = stage.worker()
+        stage.wait(lambda: editing(stage, ids, 2), 60)
+        stage.client.config_set("min-replicas-to-write", 1)  # as a full disk would: writes are refused
+        time.sleep(1.5)
+        stage.client.config_set("min-replicas-to-write", 0)
+        stage.wait(
+            lambda: worker.poll() is not None, 30
+        )  # Celery takes it for its end, once its streams are done
+        stage.worker()
+        found = seen(stage, ids, 0)
+        all_done_and_paid_once(found)
+        assert "Exception in thread" not in found.logs
+        assert "stream lost" not in found.logs
