@@ -18,6 +18,7 @@ from config.settings import Settings, load
 from jobs.connection import connect
 from jobs.ledger import Ledger
 from worker.clock import Clock, ClockThread, Prober
+from worker.outbox import sweep
 from worker.runner import Runner
 from worker.shop import Shop, open_shop
 from worker.tasks import register, sender
@@ -57,6 +58,7 @@ def _work(app: Celery, shop: Shop) -> int:
         edit_credits=settings.edit_credits,
     )
     clock = ClockThread(Clock(shop.ledger, shop.send, queue_keys(), settings.lease_s), prober)
+    sweep(settings)
     _stop_quickly(shop.stopping)
     shop.heartbeat.start()
     clock.start()
