@@ -1,17 +1,14 @@
 """The ``run`` command: everything that is needed is started, followed, and ended in order."""
 
-import os
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 
 from cli import children, phrases, server, summary
 from cli.errors import Unusable
-from cli.folders import Folders, held, holds_files, prepare
+from cli.folders import Folders, files, held, holds_files, prepare
 from cli.follow import Follower
 from cli.interrupts import Interrupts
 from cli.plain import PlainTeller
@@ -33,8 +30,8 @@ PIPE_WIDTH = 160
 class Order:
     """What the person asked for."""
 
-    inbox: Path
-    outbox: Path | None
+    inbox: str
+    outbox: str | None
     once: bool
     settings: Settings
 
@@ -109,7 +106,7 @@ def _perform(stage: _Stage, ledger: Ledger, redis_url: str) -> int:
     if stage.interrupts.asked_to_stop:
         stage.console.print("Stopped. Nothing is lost: run the same command again to go on.", soft_wrap=True)
         return summary.INTERRUPTED
-    ending = summary.gather(ledger, gates, stage.folders, since, _files(stage.folders.inbox))
+    ending = summary.gather(ledger, gates, stage.folders, since, files(stage.folders.inbox))
     summary.tell(ending, stage.folders, stage.console)
     cut_short = stage.interrupts.asked_to_finish and ending.left
     return summary.INTERRUPTED if cut_short else ending.exit_code
@@ -154,9 +151,3 @@ def _teller(stage: _Stage) -> Teller:
     teller = PlainTeller(folders, lambda line: console.print(line, markup=False, soft_wrap=True))
     teller.say(title)
     return teller
-
-
-def _files(folder: Path) -> Iterator[str]:
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (f"{root}/{name}" for name in names if not name.startswith("."))

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from jobs.codec import result_path
 from jobs.model import State
+from stores import NotThere, StoreError, is_remote, store_of
+
+_MOST_BYTES = 4 * 1024 * 1024
+"""No result is larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +22,24 @@ class Delivery:
 
 
 def delivery(output: str) -> Delivery | None:
-    """The result beside an output; None when there is none that can be read."""
+    """The result beside an output; None when there is none that can be read.
+
+    Raises StoreError when it lies in a bucket and nobody can tell.
+    """
     try:
-        with open(result_path(output), encoding="utf-8") as file:  # noqa: PTH123 (plain strings: 100,000 of them)
-            said = json.load(file)
+        said = json.loads(_text(result_path(output)))
         return Delivery(str(said["job"]), str(said["state"]), said.get("bytes"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as none:
+        if isinstance(none, StoreError) and not isinstance(none, NotThere):
+            raise
         return None
+
+
+def _text(path: str) -> str:
+    if is_remote(path):
+        return store_of(path).read(path, _MOST_BYTES).decode()
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 (plain strings: 100,000 of them)
+        return file.read()
 
 
 def is_done(job_id: str, outputs: tuple[str, ...]) -> str | None:
@@ -50,6 +65,9 @@ def _is_ours(job_id: str, output: str) -> bool:
 
 
 def _size(path: str) -> int | None:
+    if is_remote(path):
+        seen = store_of(path).stat(path)
+        return seen.size_bytes if seen else None
     try:
         return os.lstat(path).st_size
     except OSError:

@@ -15,10 +15,11 @@ _REMEMBERED_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one look at a file showed."""
+    """What one look at a file showed; ``tag`` is an object's ETag."""
 
     size_bytes: int
     mtime_ns: int
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Settler:
     def __init__(self, settle_s: float, sidecar_wait_s: float = 0.0) -> None:
         """Take the time between two readings, and the least time after which a file is taken."""
         self._settle_s = max(settle_s, sidecar_wait_s)
+        self._whole_s = sidecar_wait_s
         self._closed_s = max(min(VERIFY_S, settle_s), sidecar_wait_s)
         self._pending: dict[str, _Pending] = {}
         self._closed: dict[str, tuple[Reading, float]] = {}
@@ -46,11 +48,17 @@ class Settler:
         """Whether a file is being waited for."""
         return path in self._pending
 
-    def see(self, path: str, reading: Reading, now: float) -> bool:
-        """A look at a file; True when it is settled with this look (and then forgotten here)."""
+    def see(self, path: str, reading: Reading, now: float, *, whole: bool = False) -> bool:
+        """A look at a file; True when it is settled with this look (and then forgotten here).
+
+        One that is seen only once it is ``whole`` (an object of a bucket) waits for its sidecar alone.
+        """
         known = self._pending.get(path)
         if known is None or known.reading != reading:
-            self._await(path, reading, now, self._settle_s * (1 if reading.size_bytes else 2))
+            if whole and not self._whole_s:
+                return True
+            calm_s = self._settle_s * (1 if reading.size_bytes else 2)
+            self._await(path, reading, now, self._whole_s if whole else calm_s)
             return False
         if now < known.due:
             return False

@@ -6,6 +6,7 @@ A path is a plain string in both cases, and ``/`` parts it; `store_of` answers w
 import os
 
 from stores.errors import (
+    BadCredentials,
     BadPath,
     Changed,
     Denied,
@@ -18,9 +19,11 @@ from stores.errors import (
 )
 from stores.local import LocalStore
 from stores.model import Seen, Store
-from stores.paths import is_remote, tidy
+from stores.paths import SCHEME, is_remote, tidy
 
 __all__ = [
+    "SCHEME",
+    "BadCredentials",
     "BadPath",
     "Changed",
     "Denied",

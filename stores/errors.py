@@ -4,7 +4,8 @@ StoreError            an OSError: who reads or writes a file has to expect those
 ├── NotThere          there is no such file or object
 ├── Changed           it is not the version that was asked for
 ├── Occupied          a file of that name is there, and it is another
-├── Denied            the credentials are wrong, or do not allow it
+├── Denied            access is refused
+│   └── BadCredentials    whoever asks: it says nothing about the file
 ├── NoBucket          the bucket does not exist
 ├── Unreachable       nobody answers, or not as they should; later it may work
 ├── BadPath           no store can have a file of that name
@@ -51,6 +52,10 @@ class Denied(StoreError):
     """Access is refused."""
 
     number = errno.EACCES
+
+
+class BadCredentials(Denied):
+    """The credentials are unknown, have expired, or are missing."""
 
 
 class NoBucket(StoreError):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from obstore import exceptions
 
 from stores.errors import (
+    BadCredentials,
     BadPath,
     Changed,
     Denied,
@@ -64,21 +65,14 @@ def of(path: str, broken: Exception) -> StoreError:
     status = found[1] if (found := _STATUS.search(text)) else ""
     if code == "NoSuchBucket":
         return NoBucket(path, "the bucket does not exist; make it, or name another")
-    if denied := _denied(text, code, status):
-        return Denied(path, denied)
+    if code in _CREDENTIALS:
+        return BadCredentials(path, f"the credentials are not accepted ({code}); see AWS_ACCESS_KEY_ID")
+    if not status and "credential" in text.lower():
+        return BadCredentials(path, "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    if code == "AccessDenied" or status in {"401", "403"}:
+        return Denied(path, "access is refused: the credentials are wrong, or do not allow this")
     for kind, (ours, why) in _KINDS.items():
         if isinstance(broken, kind):
             return ours(path, why)
     answer = code or status
     return Unreachable(path, f"the store answered {answer}" if answer else "the store does not answer")
-
-
-def _denied(text: str, code: str, status: str) -> str:
-    """Why access is refused; "" when it is not."""
-    if code in _CREDENTIALS:
-        return f"the credentials are not accepted ({code}); see AWS_ACCESS_KEY_ID"
-    if code == "AccessDenied" or status in {"401", "403"}:
-        return "access is refused: the credentials are wrong, or do not allow this"
-    if not status and "credential" in text.lower():
-        return "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    return ""

@@ -20,7 +20,8 @@ import pytest
 from packaging.requirements import Requirement
 
 REPOSITORY = Path(__file__).parents[3]
-CONTEXT = ("cli", "config", "docker", "jobs", "nemo", "producer", "stores", "studio", "worker", "requirements")
+PACKAGES = ("cli", "config", "jobs", "nemo", "producer", "stores", "studio", "worker")
+CONTEXT = (*PACKAGES, "docker", "requirements")
 CONTEXT_FILES = ("pyproject.toml", "README.md", "docker-compose.yml", ".env.example", ".dockerignore")
 IMAGE = "dropscore:test"
 BASE = "dropscore-standin-base:bookworm"
