@@ -2,12 +2,18 @@
 
 import json
 import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from jobs.codec import result_path
 from jobs.model import State
 from stores import NotThere, StoreError, is_remote, store_of
 
+Answer = TypeVar("Answer")
+
+_FAR = ThreadPoolExecutor(8, thread_name_prefix="outbox")
 _MOST_BYTES = 4 * 1024 * 1024
 """No result is larger."""
 
@@ -44,8 +50,7 @@ def _text(path: str) -> str:
 
 def is_done(job_id: str, outputs: tuple[str, ...]) -> str | None:
     """The output that this very job (source, instructions and skill) has delivered already, if any."""
-    for output in outputs:
-        said = delivery(output)
+    for output, said in zip(outputs, _asked(delivery, outputs), strict=True):
         if said is not None and said.job_id == job_id and said.state == State.DONE:
             size_bytes = _size(output)
             if size_bytes is not None and said.size_bytes in (None, size_bytes):
@@ -55,8 +60,14 @@ def is_done(job_id: str, outputs: tuple[str, ...]) -> str | None:
 
 def free(job_id: str, outputs: tuple[str, ...]) -> tuple[str, ...]:
     """The outputs that would replace nobody's file; the last one stays in any case: it carries the id."""
-    kept = [output for output in outputs[:-1] if _size(output) is None or _is_ours(job_id, output)]
+    sizes = zip(outputs[:-1], _asked(_size, outputs[:-1]), strict=True)
+    kept = [output for output, size_bytes in sizes if size_bytes is None or _is_ours(job_id, output)]
     return (*kept, outputs[-1])
+
+
+def _asked(ask: Callable[[str], Answer], outputs: Sequence[str]) -> Iterable[Answer]:
+    """The answer for each output; a store is asked for all of them at once, a disk one by one."""
+    return _FAR.map(ask, outputs) if any(map(is_remote, outputs)) else map(ask, outputs)
 
 
 def _is_ours(job_id: str, output: str) -> bool:

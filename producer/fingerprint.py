@@ -11,7 +11,7 @@ from io import BufferedReader
 from producer.errors import SourceChanged, SourceGone
 from producer.passing import passing
 from producer.settle import Reading
-from stores import Seen, is_remote, store_of
+from stores import Seen, failure_of, is_remote, store_of
 
 WHOLE_BYTES = 1024 * 1024
 """Files up to this size are read whole."""
@@ -32,7 +32,11 @@ def opened(path: str, expected: Reading | None = None) -> Iterator[BufferedReade
     """
     if is_remote(path):
         with passing(), _object(path, expected) as file:
-            yield file
+            try:
+                yield file
+            finally:
+                if failure := failure_of(file):  # a demuxer swallows it, and finds the file cut short
+                    raise failure
         return
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:

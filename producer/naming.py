@@ -24,7 +24,7 @@ def absolute(path: Path | str) -> str:
 def beside(root: str) -> str:
     """Where outputs go if nobody says: ``outbox`` beside a folder; raises BadPath for a whole bucket."""
     parent, _slash, _name = root.rpartition("/")
-    if parent == SCHEME.rstrip("/"):
+    if f"{parent}/" == SCHEME:
         raise BadPath(root, "a whole bucket has nothing beside it; name the outbox with --outbox")
     return f"{parent}/outbox"
 

@@ -20,6 +20,7 @@ from stores.errors import (
 from stores.local import LocalStore
 from stores.model import Seen, Store
 from stores.paths import SCHEME, is_remote, tidy
+from stores.ranged import failure_of
 
 __all__ = [
     "SCHEME",
@@ -37,6 +38,7 @@ __all__ = [
     "StoreError",
     "Unreachable",
     "exists",
+    "failure_of",
     "is_remote",
     "store_of",
     "tidy",

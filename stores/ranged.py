@@ -19,7 +19,10 @@ Fetch = Callable[[int, int], bytes | memoryview]
 
 
 class Ranged(io.RawIOBase):
-    """A read-only file over ranged requests; the window doubles as long as the reading goes straight on."""
+    """A read-only file over ranged requests; the window doubles as long as the reading goes straight on.
+
+    ``failure`` is what ended a read: a demuxer may swallow the error, and go on as if the file ended there.
+    """
 
     def __init__(self, fetch: Fetch, size_bytes: int) -> None:
         """Nothing is fetched before the first read."""
@@ -28,6 +31,7 @@ class Ranged(io.RawIOBase):
         self._at = self._begin = self._end = 0
         self._window: memoryview = memoryview(b"")
         self._next_bytes = FIRST_BYTES
+        self.failure: OSError | None = None
 
     def readable(self) -> bool:
         """Yes."""
@@ -67,7 +71,11 @@ class Ranged(io.RawIOBase):
         length = max(self._next_bytes, min(wanted_bytes, MOST_BYTES))
         end = min(self._at + length, self._size)
         self._window = memoryview(b"")  # let go of the old one first
-        self._window = memoryview(self._fetch(self._at, end))
+        try:
+            self._window = memoryview(self._fetch(self._at, end))
+        except OSError as broken:
+            self.failure = broken
+            raise
         self._begin, self._end = self._at, self._at + len(self._window)
         if not len(self._window):
             raise OSError("the store sent nothing for a range that is there")
@@ -76,3 +84,8 @@ class Ranged(io.RawIOBase):
         """Let go of what was fetched."""
         self._window = memoryview(b"")
         super().close()
+
+
+def failure_of(file: io.BufferedReader) -> OSError | None:
+    """What the store said when a read failed, whoever swallowed it."""
+    return file.raw.failure if isinstance(file.raw, Ranged) else None
