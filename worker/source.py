@@ -8,7 +8,18 @@ from types import MappingProxyType
 
 from jobs.model import Spec
 from nemo import OpenFile, SourceUnreadable
-from stores import BadPath, Changed, Denied, NoBucket, NotThere, Seen, StoreError, is_remote, store_of
+from stores import (
+    BadPath,
+    Changed,
+    Denied,
+    NoBucket,
+    NotThere,
+    Seen,
+    StoreError,
+    failure_of,
+    is_remote,
+    store_of,
+)
 from worker.errors import SourceAway, SourceChanged, SourceDenied, SourceGone, StepError
 
 _KINDS: Mapping[type[StoreError], type[StepError]] = MappingProxyType(
@@ -62,7 +73,12 @@ def opened(spec: Spec) -> Iterator[Path | OpenFile]:
         return
     seen = Seen(spec.source, spec.size_bytes, spec.mtime_ns, spec.etag)
     with _translated(), store_of(spec.source).open(spec.source, seen) as file:
-        yield OpenFile(file, spec.size_bytes)
+        try:
+            yield OpenFile(file, spec.size_bytes)
+        except SourceUnreadable:
+            if failure := failure_of(file):  # the client read it, and says less of it than the store did
+                raise failure from None
+            raise
 
 
 @contextmanager
@@ -71,10 +87,6 @@ def _translated() -> Iterator[None]:
         yield
     except StoreError as broken:
         raise _ours(broken) from broken
-    except SourceUnreadable as unread:  # a file that is sent is read by the client
-        if isinstance(unread.__cause__, StoreError):
-            raise _ours(unread.__cause__) from unread
-        raise
 
 
 def _ours(broken: StoreError) -> StepError:
