@@ -40,7 +40,9 @@ def submitted(stage: Stage, bucket: Bucket, content: bytes, name: str = "a b") -
     return job_id
 
 
-@pytest.mark.parametrize("after", ["part", "put", "result"])
+@pytest.mark.parametrize(
+    "after", ["put", *(pytest.param(one, marks=pytest.mark.slow) for one in ("part", "result"))]
+)
 def test_a_worker_killed_in_its_delivery_delivers_once(
     tmp_path: Path, clip: Path, bucket: Bucket, after: str
 ) -> None:
