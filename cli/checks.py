@@ -31,8 +31,8 @@ from jobs.connection import connect
 from jobs.errors import LedgerUnreachable
 from jobs.ledger import Ledger
 from producer.mounts import is_deaf
-from producer.naming import probed
-from stores import StoreError, is_remote, store_of, tidy
+from producer.naming import beside, probed
+from stores import BadPath, StoreError, is_remote, store_of, tidy
 
 State = Literal["ok", "warn", "fail"]
 _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
@@ -101,10 +101,11 @@ def _all(settings: Settings, where: Where) -> Iterator[Check]:
     yield _ffmpeg()
     yield _disk("state folder", settings.state_dir)
     yield _bucket("outbox", where.outbox) if is_remote(where.outbox) else _disk("outbox", Path(where.outbox))
-    for root in [Root(path=path) for path in where.inboxes] or settings.roots:
+    named = [Root(path=path, outbox=where.outbox) for path in where.inboxes]
+    for root in named or settings.roots:
         yield _bucket("folder", root.path) if is_remote(root.path) else _root(root, settings)
-        if root.outbox and is_remote(root.outbox):
-            yield _bucket("outbox", root.outbox)
+        if not named and (root.outbox or is_remote(root.path)):
+            yield from _outbox(root)
 
 
 def _redis_url(settings: Settings) -> str | None:
@@ -208,6 +209,17 @@ def _disk(role: str, folder: Path) -> Check:
     state: State = "fail" if free < TOO_LITTLE_BYTES else "warn" if free < LITTLE_BYTES else "ok"
     mend = "" if state == "ok" else "Make room; with less than 64 MB nothing is edited."
     return Check(name=name, state=state, said=f"{free / 1e9:,.1f} GB are free", mend=mend)
+
+
+def _outbox(root: Root) -> Iterator[Check]:
+    """The outbox of a root of its own, if it is in a bucket."""
+    try:
+        target = root.outbox or beside(tidy(root.path))
+    except BadPath as wrong:
+        yield Check(name="outbox", state="fail", said=str(wrong), mend="Name an outbox for this root.")
+        return
+    if is_remote(target):
+        yield _bucket("outbox", target)
 
 
 def _bucket(role: str, path: str) -> Check:

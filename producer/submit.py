@@ -135,7 +135,7 @@ class Submitter:
             return None
         if known.state is State.RUNNING:  # its worker still looks at the old place, and will soon say so
             return Taken(source, known.id, Fate.MOVING)
-        if not self._intake.follow(known, source):
+        if not self._intake.follow(known, source, prepared.spec.etag):
             return None
         log.info("moved", source=source, was=known.spec.source, job=known.id)
         return Taken(source, known.id, Fate.MOVED)

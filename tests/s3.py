@@ -53,6 +53,14 @@ class Bucket:
         self.client.put_object(Bucket=self.name, Key=key, Body=content)
         return self.path(key)
 
+    def put_in_parts(self, key: str, content: bytes) -> str:
+        upload = {"Bucket": self.name, "Key": key}
+        upload["UploadId"] = self.client.create_multipart_upload(**upload)["UploadId"]
+        part = self.client.upload_part(**upload, PartNumber=1, Body=content)
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        self.client.complete_multipart_upload(**upload, MultipartUpload=parts)
+        return self.path(key)
+
     def get(self, key: str) -> bytes:
         body: bytes = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
         return body
