@@ -9,6 +9,9 @@ from pathlib import Path
 import av
 import pytest
 
+from cli.errors import Unusable
+from cli.folders import prepare
+from stores.s3 import ObjectStore
 from tests.s3 import Bucket, bucket_of, serving, use
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
@@ -57,8 +60,6 @@ def test_a_run_turns_a_folder_of_a_bucket_into_another(tmp_path: Path, bucket: B
             assert container.streams.video
             assert container.streams.audio
     assert json.loads(bucket.get("out/talk.result.json"))["instructions"] == ["add calm piano"]
-    again = dropscore(tmp_path, *ends)
-    assert "Nothing new to do" in again.stdout
     shown = dropscore(tmp_path, "status", bucket.path("in/talk.mp4"))
     assert bucket.path("out/talk.mp4") in shown.stdout
     paged = dropscore(tmp_path, "report", "--outbox", bucket.path("out"))
@@ -91,17 +92,39 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, bucket: Bucket, monkeypatch: 
         assert "never-to-be-shown" not in ended.stderr
         return ended.stderr
 
-    inbox = bucket.path("in")
     assert one_line("run", "s3://no-such-bucket/in", "--once") == (
         "dropscore: s3://no-such-bucket/in: the bucket does not exist; make it, or name another\n"
     )
-    assert "no bucket has that name" in one_line("run", "s3://", "--once")
-    assert "name the outbox with --outbox" in one_line("run", bucket.path(), "--once")
-    assert "the outbox is the inbox" in one_line("run", inbox, "--outbox", f"{inbox}/", "--once")
-    assert "no credentials: set AWS_ACCESS_KEY_ID" in one_line("run", inbox, AWS_ACCESS_KEY_ID="")
-    http = {"AWS_ENDPOINT_URL": "http://s3.example"}
-    assert "set AWS_ALLOW_HTTP=true if the network is your own" in one_line("run", inbox, **http)
     with serving(tmp_path, INITIAL_NO_AUTH_ACTION_COUNT="1") as found:
         guarded = bucket_of(*found, "a-guarded-bucket")
         use(guarded, monkeypatch)
         assert "the credentials are not accepted" in one_line("run", guarded.path("in"), "--once")
+
+
+@pytest.mark.parametrize(
+    ("inbox", "outbox", "environ", "why"),
+    [
+        ("s3://", None, {}, "no bucket has that name"),
+        ("s3://a-bucket", None, {}, "name the outbox with --outbox"),
+        ("s3://a-bucket/in", "s3://a-bucket/in/", {}, "the outbox is the inbox"),
+        ("s3://a-bucket/in", None, {"AWS_ACCESS_KEY_ID": ""}, "no credentials: set AWS_ACCESS_KEY_ID"),
+        ("s3://a-bucket/in", None, {"AWS_ENDPOINT_URL": "http://s3.example"}, "set AWS_ALLOW_HTTP=true if"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_starts(
+    tmp_path: Path,
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    inbox: str,
+    outbox: str | None,
+    environ: dict[str, str],
+    why: str,
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("stores.s3.S3", ObjectStore())  # one that has not met the bucket yet
+    there = inbox.replace("a-bucket", bucket.name), outbox and outbox.replace("a-bucket", bucket.name)
+    with pytest.raises(Unusable, match=why) as told:
+        prepare(*there, tmp_path / "state")
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "state").exists()
