@@ -32,6 +32,7 @@ def test_a_seek_fetches_a_sample_and_not_the_file(bucket: Bucket) -> None:
         assert len(bucket.requests()) - before < 10 + 25  # windows that double up to 4 MiB
 
 
+@pytest.mark.slow
 def test_a_listing_pages_through_many_objects_and_holds_a_page(bucket: Bucket) -> None:
     store = stores.store_of(bucket.path())
     with ThreadPoolExecutor(4) as pool:

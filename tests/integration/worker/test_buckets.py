@@ -112,6 +112,7 @@ def test_one_may_lie_in_a_folder_and_the_other_in_a_bucket(plant: Plant, bucket:
     assert playable(Path(spec.output), None) > 0
 
 
+@pytest.mark.slow
 def test_a_store_that_comes_back_is_waited_for(plant: Plant, bucket: Bucket, clip: Path) -> None:
     source = bucket.put("in/a.mp4", clip.read_bytes())
     job_id = taken(plant, bucket, source, bucket.path("out/a.mp4"))
