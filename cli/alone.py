@@ -19,7 +19,7 @@ def worker(settings: Settings) -> NoReturn:
     _become(children.python("worker"), told)
 
 
-def producer(settings: Settings, inbox: Path | None, outbox: Path | None, once: bool) -> NoReturn:
+def producer(settings: Settings, inbox: str | None, outbox: str | None, once: bool) -> NoReturn:
     """Become the producer of one inbox, or of the roots of the settings; raises Unusable."""
     if inbox is None and not settings.roots:
         raise Unusable("no folder to watch: name one, or list them as [[roots]] in dropscore.toml")
@@ -28,7 +28,7 @@ def producer(settings: Settings, inbox: Path | None, outbox: Path | None, once: 
     told = children.environment(settings, state, running_url(settings))
     if folders:
         _become(children.producer(told, folders, once).argv, told)
-    target = ["--outbox", str(outbox)] if outbox else []
+    target = ["--outbox", outbox] if outbox else []
     _become(children.python("producer", *target, *(["--once"] if once else [])), told)
 
 

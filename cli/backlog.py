@@ -30,6 +30,7 @@ from producer.instructions import Wish
 from producer.manifest import Manifest, read_list, read_manifest, read_paths
 from producer.naming import absolute, writable
 from producer.submit import Fate, Submitter, Taken
+from stores import StoreError
 
 BAD_PLAN = 2
 _BAD_FATES = frozenset({Fate.REFUSED, Fate.MISSED})
@@ -49,7 +50,7 @@ class Order:
     """What the person asked for."""
 
     sources: Sources
-    outbox: Path
+    outbox: str
     settings: Settings
     priority: int
     again: str
@@ -142,7 +143,7 @@ def _carried_out(order: Order, named: Manifest) -> Report:
         backlog = Backlog(ledger, order.outbox, order.settings, wish, again=order.again)
         try:
             plan = backlog.plan(named.entries)
-        except BrokenManifest as broken:
+        except (BrokenManifest, StoreError) as broken:
             raise Unusable(str(broken)) from broken
         taken = [] if order.dry_run else list(_submitted(order, ledger, backlog, plan))
     return _report(order, named, plan, taken)

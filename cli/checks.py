@@ -31,6 +31,8 @@ from jobs.connection import connect
 from jobs.errors import LedgerUnreachable
 from jobs.ledger import Ledger
 from producer.mounts import is_deaf
+from producer.naming import beside, probed
+from stores import BadPath, StoreError, is_remote, store_of, tidy
 
 _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 LITTLE_BYTES, TOO_LITTLE_BYTES = 5 * 10**9, 64 * 2**20
@@ -42,8 +44,8 @@ _TIMEOUT_S = 10.0
 class Where:
     """The folders to look at."""
 
-    inboxes: tuple[Path, ...]
-    outbox: Path
+    inboxes: tuple[str, ...]
+    outbox: str
 
 
 def examine(flags: Mapping[str, object], where: Where, *, tell: bool = False) -> Examination:
@@ -81,10 +83,13 @@ def _all(settings: Settings, where: Where, *, tell: bool) -> Iterator[Check]:
     if settings.notify_urls or tell:
         yield notifications(settings.notify_urls, tell=tell)
     yield _ffmpeg()
-    for role, folder in (("state folder", settings.state_dir), ("outbox", where.outbox)):
-        yield _disk(role, folder)
-    for root in [Root(path=path) for path in where.inboxes] or settings.roots:
-        yield _root(root, settings)
+    yield _disk("state folder", settings.state_dir)
+    yield _bucket("outbox", where.outbox) if is_remote(where.outbox) else _disk("outbox", Path(where.outbox))
+    named = [Root(path=path, outbox=where.outbox) for path in where.inboxes]
+    for root in named or settings.roots:
+        yield _bucket("folder", root.path) if is_remote(root.path) else _root(root, settings)
+        if not named and (root.outbox or is_remote(root.path)):
+            yield from _outbox(root)
 
 
 def _redis_url(settings: Settings) -> str | None:
@@ -190,12 +195,36 @@ def _disk(role: str, folder: Path) -> Check:
     return Check(name=name, state=state, said=f"{free / 1e9:,.1f} GB are free", mend=mend)
 
 
+def _outbox(root: Root) -> Iterator[Check]:
+    """The outbox of a root of its own, if it is in a bucket."""
+    try:
+        target = root.outbox or beside(tidy(root.path))
+    except BadPath as wrong:
+        yield Check(name="outbox", state="fail", said=str(wrong), mend="Name an outbox for this root.")
+        return
+    if is_remote(target):
+        yield _bucket("outbox", target)
+
+
+def _bucket(role: str, path: str) -> Check:
+    name = f"{role} {phrases.shown(path)}"
+    try:
+        next(iter(store_of(path).list(tidy(path))), None)
+        if role == "outbox":
+            probed(tidy(path))  # nothing else tells whether it can be written to; it is gone at once
+    except StoreError as broken:
+        mend = "Check AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and the rights on the bucket."
+        return Check(name=name, state="fail", said=broken.strerror or "cannot be used", mend=mend)
+    return Check(name=name, state="ok", said="written to" if role == "outbox" else "listed")
+
+
 def _root(root: Root, settings: Settings) -> Check:
     name = f"folder {phrases.shown(root.path)}"
-    if not (root.path.is_dir() and os.access(root.path, os.R_OK | os.X_OK)):
-        said = "cannot be read" if root.path.exists() else "does not exist"
+    folder = Path(root.path)
+    if not (folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)):
+        said = "cannot be read" if folder.exists() else "does not exist"
         return Check(name=name, state="fail", said=said, mend="Make it, mount it, or name another.")
-    deaf, kind = is_deaf(str(root.path))
+    deaf, kind = is_deaf(root.path)
     asked = root.watch or settings.watch
     mode = asked if asked != "auto" else "poll" if deaf else "native"
     said = f"{kind or 'unknown'} file system, watched by {mode} ({'as set' if asked != 'auto' else 'chosen'})"

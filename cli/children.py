@@ -50,7 +50,7 @@ def worker(told: Mapping[str, str]) -> Child:
 def producer(told: Mapping[str, str], folders: Folders, once: bool) -> Child:
     """The producer of one inbox; with ``once`` it ends when everything found is submitted."""
     flags = ["--once"] if once else []
-    argv = python("producer", str(folders.inbox), "--outbox", str(folders.outbox), *flags)
+    argv = python("producer", folders.inbox, "--outbox", folders.outbox, *flags)
     return Child(PRODUCER, argv, told, ends=once)
 
 
@@ -117,5 +117,5 @@ def address(listening: socket.socket) -> str:
 
 
 def _without_settings() -> dict[str, str]:
-    ours = ("NEMO_", "DROPSCORE_", "SKILL_")
+    ours = ("NEMO_", "DROPSCORE_", "SKILL_", "AWS_")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415 - a command's own imports are made when it is called, so that ``--help`` answers at once
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,10 +11,10 @@ from cli.options import BackendOption, FlatOutboxOption, JsonOption, StateOption
 
 def doctor(
     inboxes: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(metavar="INBOX", help="Folders to look at [default: those of [[roots]]]."),
     ] = None,
-    outbox: FlatOutboxOption = Path("outbox"),
+    outbox: FlatOutboxOption = "outbox",
     backend: BackendOption = None,
     state_dir: StateOption = None,
     notify: Annotated[

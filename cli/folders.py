@@ -9,14 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from cli.errors import AlreadyRunning, Unusable
+from producer.naming import absolute, beside, probed
+from stores import StoreError, is_remote, store_of, tidy
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Absolute paths of the inbox, the outbox and the state folder; all of them exist."""
+    """Absolute paths of the inbox, the outbox and the state folder; the first two may be in a bucket."""
 
-    inbox: Path
-    outbox: Path
+    inbox: str
+    outbox: str
     state: Path
 
     @property
@@ -26,26 +28,42 @@ class Folders:
 
     def short(self, path: str) -> str:
         """A source as the person knows it: relative to the inbox, if it is in there."""
-        try:
-            return str(Path(path).relative_to(self.inbox))
-        except ValueError:
-            return path
+        return path.removeprefix(f"{self.inbox}/")
 
 
-def prepare(inbox: Path, outbox: Path | None, state: Path) -> Folders:
+def prepare(inbox: str, outbox: str | None, state: Path) -> Folders:
     """Check the folders, and make the outbox and the state folder.
 
     Raises:
         Unusable: one line that names the folder and what is wrong with it.
     """
+    try:
+        found = _listed(inbox) if is_remote(inbox) else _there(Path(inbox))
+        chosen = absolute(outbox) if outbox else beside(found if is_remote(inbox) else absolute(inbox))
+        if not is_remote(chosen):
+            chosen = str(Path(chosen).resolve())
+        if chosen == found:
+            raise Unusable(f"{outbox or chosen}: the outbox is the inbox; name another folder with --outbox")
+        if is_remote(chosen):
+            probed(chosen)
+        else:
+            _writable(Path(chosen), "outbox")
+    except StoreError as broken:
+        raise Unusable(str(broken)) from broken
+    return Folders(found, chosen, prepare_state(state))
+
+
+def _listed(inbox: str) -> str:
+    path = tidy(inbox)
+    next(iter(store_of(path).list(path)), None)
+    return path
+
+
+def _there(inbox: Path) -> str:
     if not inbox.is_dir():
         what = "is a file, not a folder" if inbox.exists() else "does not exist"
         raise Unusable(f"{inbox}: {what}; name the folder that holds your videos")
-    chosen = outbox if outbox else Path(os.path.abspath(inbox)).with_name("outbox")  # noqa: PTH100 - resolve() would follow a link out of the folder the person sees
-    if chosen.resolve() == inbox.resolve():
-        raise Unusable(f"{chosen}: the outbox is the inbox; name another folder with --outbox")
-    _writable(chosen, "outbox")
-    return Folders(inbox.resolve(), chosen.resolve(), prepare_state(state))
+    return str(inbox.resolve())
 
 
 def prepare_state(state: Path) -> Path:
@@ -64,13 +82,22 @@ def _writable(folder: Path, role: str, mode: int = 0o777) -> None:
         raise Unusable(f"{folder}: the {role} cannot be written to ({reason}); choose another") from broken
 
 
-def holds_files(folder: Path) -> bool:
-    """Whether any file that is not hidden is in the folder or below it."""
-    for _, folders, names in os.walk(folder):
+def holds_files(folder: str) -> bool:
+    """Whether any file that is not hidden is in the folder or below it; raises StoreError."""
+    return next(iter(files(folder)), None) is not None
+
+
+def files(folder: str) -> Iterator[str]:
+    """The path of every file that is not hidden in the folder or below it; raises StoreError."""
+    if is_remote(folder):
+        for seen in store_of(folder).list(folder):
+            inside = seen.path[len(folder) :]
+            if "/." not in inside:
+                yield seen.path
+        return
+    for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        if any(not name.startswith(".") for name in names):
-            return True
-    return False
+        yield from (f"{root}/{name}" for name in names if not name.startswith("."))
 
 
 @contextmanager

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
     from config.settings import Settings
 
-InboxArgument = Annotated[Path, typer.Argument(metavar="INBOX", help="The folder that holds your videos.")]
-InboxesArgument = Annotated[
-    Path | None, typer.Argument(metavar="INBOX", help="The folder that holds your videos.")
-]
+_INBOX = "The folder that holds your videos, or s3://bucket/folder."
+InboxArgument = Annotated[str, typer.Argument(metavar="INBOX", help=_INBOX)]
+InboxesArgument = Annotated[str | None, typer.Argument(metavar="INBOX", help=_INBOX)]
 StateOption = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the ledger and the logs are kept.")
 ]
@@ -46,10 +45,10 @@ SettleOption = Annotated[
     typer.Option("--settle", metavar="SECONDS", help="How long a file must lie still before it is taken."),
 ]
 OutboxOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option("--outbox", metavar="DIR", help="Where results go [default: outbox beside the inbox]."),
 ]
-FlatOutboxOption = Annotated[Path, typer.Option("--outbox", metavar="DIR", help="Where results go.")]
+FlatOutboxOption = Annotated[str, typer.Option("--outbox", metavar="DIR", help="Where results go.")]
 InstructionOption = Annotated[
     list[str] | None,
     typer.Option("-i", "--instruction", metavar="TEXT", help="What to do; give it again for a next one."),

@@ -38,8 +38,8 @@ def results(
 
 def report(
     outbox: Annotated[
-        Path, typer.Option("--outbox", metavar="DIR", help="The folder that holds the results.")
-    ] = Path("outbox"),
+        str, typer.Option("--outbox", metavar="DIR", help="The folder that holds the results.")
+    ] = "outbox",
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The page to write.")] = Path(
         "report.html"
     ),

@@ -1,17 +1,14 @@
 """The ``run`` command: everything that is needed is started, followed, and ended in order."""
 
-import os
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 
 from cli import children, phrases, server, summary
 from cli.errors import Interrupted, Unusable
-from cli.folders import Folders, held, holds_files, prepare
+from cli.folders import Folders, files, held, holds_files, prepare
 from cli.follow import Follower
 from cli.interrupts import Interrupts
 from cli.options import print_model
@@ -36,8 +33,8 @@ IDLE_STOP_S = 0.3
 class Order:
     """What the person asked for."""
 
-    inbox: Path
-    outbox: Path | None
+    inbox: str
+    outbox: str | None
     once: bool
     settings: Settings
     as_json: bool = False  # standard output gets the ending alone; what is told meanwhile goes to the other
@@ -116,7 +113,7 @@ def _perform(stage: _Stage, ledger: Ledger, redis_url: str) -> int:
     end_drain(ledger)
     if stage.interrupts.asked_to_stop:
         return _interrupted(stage, "Stopped. Nothing is lost: run the same command again to go on.")
-    ending = summary.gather(ledger, gates, stage.folders, since, _files(stage.folders.inbox))
+    ending = summary.gather(ledger, gates, stage.folders, since, files(stage.folders.inbox))
     cut_short = stage.interrupts.asked_to_finish and ending.left
     code = summary.INTERRUPTED if cut_short else ending.exit_code
     if stage.order.as_json:
@@ -181,9 +178,3 @@ def _teller(stage: _Stage) -> Teller:
     teller = PlainTeller(folders, lambda line: console.print(line, markup=False, soft_wrap=True))
     teller.say(title)
     return teller
-
-
-def _files(folder: Path) -> Iterator[str]:
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (f"{root}/{name}" for name in names if not name.startswith("."))

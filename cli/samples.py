@@ -43,7 +43,7 @@ def make(folder: Path) -> list[Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return [] if holds_files(folder) else [_make(clip, folder) for clip in CLIPS]
+        return [] if holds_files(str(folder)) else [_make(clip, folder) for clip in CLIPS]
     except OSError as broken:
         reason = (broken.strerror or "").lower()
         raise Unusable(f"{folder}: the samples cannot be written there ({reason})") from broken

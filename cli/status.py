@@ -20,6 +20,7 @@ from jobs.errors import NoSuchJob
 from jobs.gates import Gates
 from jobs.ledger import Ledger
 from jobs.model import ACTIVE, Gate, Job, State
+from stores import is_remote
 
 PACE_S = 600.0
 """The pace is taken from so many seconds."""
@@ -106,7 +107,8 @@ def _credits(seen: Spending) -> CreditsRow:
 
 def find(ledger: Ledger, wanted: str) -> Job:
     """The job of that id, or of the source at that path; raises NoSuchJob."""
-    seen = ledger.seen([str(Path(wanted).resolve())])[0]
+    path = wanted.rstrip("/") if is_remote(wanted) else str(Path(wanted).resolve())
+    seen = ledger.seen([path])[0]
     if seen:
         return ledger.get(seen[1])
     try:

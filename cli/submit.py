@@ -21,7 +21,7 @@ from cli.options import (
 )
 
 PathsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="PATH", help="Videos, folders of them, or URLs.")
+    list[str] | None, typer.Argument(metavar="PATH", help="Videos, folders of them (s3:// too), or URLs.")
 ]
 ListOption = Annotated[
     str | None,
@@ -50,7 +50,7 @@ def submit(  # noqa: PLR0913, PLR0917 - one parameter a flag
     skill: SkillOption = None,
     session: SessionOption = None,
     priority: PriorityOption = 1,
-    outbox: FlatOutboxOption = Path("outbox"),
+    outbox: FlatOutboxOption = "outbox",
     skip_bad: SkipOption = False,
     again: AgainOption = "",
     shrink: ShrinkOption = False,

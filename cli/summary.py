@@ -6,7 +6,6 @@ The JSON of ``run --json`` is stable: `Told`.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
@@ -20,6 +19,7 @@ from jobs import result
 from jobs.gates import Closed, Gates
 from jobs.ledger import Ledger
 from jobs.model import PERSONAL, Gate, Job, State
+from stores import exists
 
 OK, SOME_FAILED, GATE_CLOSED, REFUSED, BUDGET_REACHED, INTERRUPTED = 0, 1, 4, 7, 8, 130
 ROWS = 40  # of files that went well; what did not is always listed
@@ -116,7 +116,7 @@ def gather(ledger: Ledger, gates: Gates, folders: Folders, since: float, sources
     ended = ended_since(ledger, since)
     ids = {job.id for job in ended}
     earlier = (job for state in _BAD for job in pages(ledger, state, 0.0) if job.id not in ids)
-    standing = _standing(ledger, [job for job in earlier if job.spec.root == str(folders.inbox)])
+    standing = _standing(ledger, [job for job in earlier if job.spec.root == folders.inbox])
     counts = ledger.counts()
     closed = gates.closed()
     parked = [(closed[gate], gates.parked(gate)) for gate in sorted(PERSONAL & set(closed))]
@@ -131,7 +131,7 @@ def gather(ledger: Ledger, gates: Gates, folders: Folders, since: float, sources
 
 def _standing(ledger: Ledger, jobs: Iterable[Job]) -> list[Job]:
     """Those whose source is still there, and for which nothing newer stands (mended, say, or converted)."""
-    there = [job for job in jobs if job.spec.is_url or Path(job.spec.source).exists()]
+    there = [job for job in jobs if job.spec.is_url or exists(job.spec.source)]
     last = ledger.seen(job.spec.source for job in there)
     return [job for job, seen in zip(there, last, strict=True) if seen is None or seen[1] == job.id]
 

@@ -2,9 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 Watch = Literal["auto", "native", "poll"]
 """How changes are noticed: by the system's events, by looking again, or as the file system allows."""
@@ -13,14 +13,22 @@ SessionPer = Literal["file", "folder"]
 """One editing session a file, or one for all files of a folder (api-contract 7)."""
 
 
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
+
+
+Folder = Annotated[str, BeforeValidator(_text)]
+"""A folder of this host, or one in a bucket (``s3://bucket/prefix``)."""
+
+
 class Root(BaseModel):
     """One watched folder; what it leaves open is taken from the settings of the same name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    path: Path
-    """The folder."""
-    outbox: Path | None = None
+    path: Folder
+    """The folder, or `s3://bucket/folder`."""
+    outbox: Folder | None = None
     """Where its results go; `outbox` beside the folder, if it is not said."""
     watch: Watch | None = None
     """As `DROPSCORE_WATCH`."""

@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     language: str | None = Field(None, alias="DROPSCORE_LANGUAGE", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$")
     """The session's language: `en`, `zh-CN` …"""
     chosen_poll_interval_s: PositiveSeconds | None = Field(None, alias="DROPSCORE_POLL_INTERVAL")
-    """Between two looks at a render, on average; 30 s, or up to 1 s for the local studio, if it is not said."""
+    """Between two looks at a render, on average; unless it is said, 30 s, and at most 1 s locally."""
     max_polls: int = Field(10, alias="DROPSCORE_MAX_POLLS", ge=1)
     """Looks at a render that does not move, before it is given up."""
     rate_limit_wait_s: Seconds = Field(30, alias="DROPSCORE_RATE_LIMIT_WAIT")

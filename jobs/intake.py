@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from jobs.codec import spec_fields
 from jobs.connection import PREFIX, reaching
 from jobs.ledger import Ledger, source_key
 from jobs.model import Job
@@ -32,13 +33,14 @@ class Intake:
                 fields = {source_key(path): f"{note} {job_id}" for path, (note, job_id) in seen.items()}
                 self._client.hset(f"{PREFIX}sources", mapping=fields)
 
-    def follow(self, job: Job, source: str) -> bool:
+    def follow(self, job: Job, source: str, etag: str = "") -> bool:
         """Let a job go on with its file at another path; one that failed for its lack is queued again.
 
         False when it was uploaded, is being worked on, or has another source meanwhile. Its output keeps
-        the name it was given first.
+        the name it was given first. ``etag`` is the version of an object there.
         """
-        args = [PREFIX, job.id, self._ledger.now(), job.spec.source, source, LOST]
+        spec = spec_fields(job.spec.evolve(etag=etag))["spec"]
+        args = [PREFIX, job.id, self._ledger.now(), job.spec.source, source, LOST, spec]
         with reaching():
             return bool(self._ledger.scripts.follow(args=args))
 

@@ -65,10 +65,10 @@ class _Frozen(BaseModel):
 class Spec(_Frozen):
     """What was asked for; never changes once the job is submitted."""
 
-    source: str  # an absolute path, or a URL
+    source: str  # an absolute path, an object (s3://bucket/key), or a URL
     root: str  # the watched folder it was found in; "" for a URL or a single file
-    output: str  # absolute path of the MP4 to deliver, as claimed in the ledger
-    result: str  # absolute path of its result file
+    output: str  # path of the MP4 to deliver, as claimed in the ledger
+    result: str  # path of its result file
     skill: str
     instructions: tuple[str, ...]
     fingerprint: str
@@ -76,6 +76,7 @@ class Spec(_Frozen):
     size_bytes: int = 0
     duration_s: float | None = None
     mtime_ns: int = 0
+    etag: str = ""  # of an object: the version that was taken in
     priority: int = 0  # > 0: waits behind hand-dropped files (a backlog)
     language: str | None = None
     max_credits: int | None = None

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
-from pathlib import Path
 
 from jobs.codec import pack
 from jobs.errors import NotAllowed
@@ -12,6 +11,7 @@ from jobs.groups import Groups
 from jobs.ledger import Ledger, Submitted
 from jobs.model import ACTIVE, Checkpoint, Gate, Job, State, Step, Turn, TurnStatus, identity
 from jobs.result import write
+from stores import exists
 
 SESSION_GONE = "SessionGone"
 """Class of the problem of a paid job whose session the service has forgotten."""
@@ -108,7 +108,7 @@ def _versions(output: str, most: int = 20) -> Iterator[str]:
     """Names for further versions of an output, those left out that would replace a file."""
     stem = re.sub(r"\.v\d+$", "", output.removesuffix(".mp4"))
     names = (f"{stem}.v{number}.mp4" for number in count(2))
-    return islice((name for name in names if not Path(name).exists()), most)
+    return islice((name for name in names if not exists(name)), most)
 
 
 def pause(gates: Gates) -> bool:

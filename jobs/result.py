@@ -1,15 +1,14 @@
 """The result file beside an output: what became of a source, for people and for programs."""
 
 import json
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from jobs.errors import LedgerError
 from jobs.model import Job, State, StepRecord
+from stores import store_of
 
 
 class ResultNotWritten(LedgerError):
@@ -86,36 +85,19 @@ def of(job: Job) -> Result:
     )
 
 
-def write(job: Job) -> Path:
-    """Put the job's result file in its place by atomic rename; answers its path.
+def write(job: Job) -> str:
+    """Put the job's result file in its place, whole or not at all; answers its path.
 
     Raises:
         ResultNotWritten: one line that names the file and the cause.
     """
-    path = Path(job.spec.result)
+    path = job.spec.result
     text = json.dumps(of(job).model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
-    part = path.with_name(f".{path.name}.{job.id}"[:200] + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        sync_folder(path.parent)
+        store_of(path).write(path, text.encode(), job.id)
     except OSError as broken:
-        part.unlink(missing_ok=True)
         raise ResultNotWritten(f"{path}: the result could not be written: {broken.strerror}") from broken
     return path
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, where the system lets a folder be opened."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def utc(at: float) -> str:

@@ -55,6 +55,7 @@ from nemo.phrases import asks_for_music, is_question, is_temporary_noise, route,
 from nemo.phrases_table import Action
 from nemo.timeline import Track, TrackKind
 from nemo.tokens import AnonymousTokens, Mint, Tokens, TokenStore, UserToken
+from nemo.transfer import OpenFile
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -81,6 +82,7 @@ __all__ = [
     "NemoClient",
     "NemoError",
     "NotSent",
+    "OpenFile",
     "OutOfCredits",
     "RateLimited",
     "Refused",

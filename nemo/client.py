@@ -32,7 +32,7 @@ from nemo.model import (
 )
 from nemo.network import watching
 from nemo.tokens import Mint, Tokens
-from nemo.transfer import MultipartFile, Watch, open_source
+from nemo.transfer import MultipartFile, OpenFile, Watch, open_source
 from nemo.transport import Call, Transport
 
 MAX_VIDEO_BYTES = 4 * 1024**3
@@ -87,7 +87,7 @@ class NemoClient:
     def upload_file(
         self,
         session_id: str,
-        path: Path,
+        source: Path | OpenFile,
         *,
         filename: str,
         on_bytes: Callable[[int], None] | None = None,
@@ -98,7 +98,7 @@ class NemoClient:
         Raises SourceUnreadable, FileTooLarge, UnsupportedFile, SessionNotFound, Stopped.
         """
         watch = Watch(on_bytes, should_stop)
-        with open_source(path) as (file, size_bytes), watching(watch.check):
+        with open_source(source) as (file, size_bytes), watching(watch.check):
             body = MultipartFile(file, size_bytes, filename, watch)
             call = self._upload_call(session_id, body=body.chunks, headers=body.headers)
             data = self._data(call)

@@ -38,14 +38,28 @@ class Watch:
             self.on_bytes(done_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file that the caller holds open and that can be sought in; it may lie anywhere."""
+
+    file: BinaryIO
+    size_bytes: int
+
+
 @contextmanager
-def open_source(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+def open_source(source: Path | OpenFile) -> Iterator[tuple[BinaryIO, int]]:
     """Open a regular file, no link, and give it with its size; raise SourceUnreadable or FileTooLarge."""
-    with _open(path) as file:
-        status = os.fstat(file.fileno())
-        if status.st_size > MAX_FILE_BYTES:
-            raise FileTooLarge(f"{path.name} is larger than the 500 MB the service takes.", code=4002)
-        yield file, status.st_size
+    if isinstance(source, OpenFile):
+        yield source.file, _checked(source.size_bytes, "The file")
+        return
+    with _open(source) as file:
+        yield file, _checked(os.fstat(file.fileno()).st_size, source.name)
+
+
+def _checked(size_bytes: int, name: str) -> int:
+    if size_bytes > MAX_FILE_BYTES:
+        raise FileTooLarge(f"{name} is larger than the 500 MB the service takes.", code=4002)
+    return size_bytes
 
 
 def _open(path: Path) -> BinaryIO:

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
 
 from config.errors import ConfigError
 from config.logs import configure
@@ -52,8 +51,8 @@ def _end(stop: threading.Event) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m producer", description="Finds files and submits them.")
     add = parser.add_argument
-    add("roots", nargs="*", type=Path, metavar="ROOT", help="[default: the [[roots]] of dropscore.toml]")
-    add("--outbox", type=Path, metavar="DIR", help="[default: outbox beside each root]")
+    add("roots", nargs="*", metavar="ROOT", help="[default: the [[roots]] of dropscore.toml]")
+    add("--outbox", metavar="DIR", help="[default: outbox beside each root]")
     add("--once", action="store_true", help="end when all there is has been submitted")
     add("--watch", choices=("auto", "native", "poll"))
     add("--sidecar-wait", type=float, metavar="SECONDS")

@@ -19,13 +19,15 @@ from jobs.model import Spec, identity
 from producer.delivered import is_done
 from producer.errors import BrokenManifest, SourceChanged, SourceGone
 from producer.instructions import Asked, Defaults, Nearby, Wish, settle
-from producer.manifest import Entry
+from producer.manifest import Entry, is_folder
 from producer.naming import absolute, candidates
 from producer.prepare import Place, Prepared, prepare
 from producer.scan import Found, Rules, read, walk
+from producer.shelf import Shelf
 from producer.submit import Fate, Submitter, Taken, has_moved
-from producer.take import THREADS
+from producer.take import FAR_THREADS, THREADS
 from producer.transcoder import transcoded, transcoding_of
+from stores import is_remote
 
 PRIORITY = 1
 """Of a backlog: a file dropped by hand (0) overtakes it."""
@@ -98,7 +100,7 @@ class Backlog:
     def __init__(
         self,
         ledger: Ledger,
-        outbox: Path,
+        outbox: Path | str,
         settings: Settings,
         wish: Wish | None = None,
         skill: str | None = None,
@@ -122,13 +124,15 @@ class Backlog:
         """Look at every source without writing anything.
 
         A file that was written to in the last ``settle`` seconds is looked at twice, all of them at once.
-        Raises BrokenManifest for a path that is not there, LedgerUnreachable.
+        Raises BrokenManifest for a path that is not there, LedgerUnreachable, StoreError.
         """
         looks = list(self._expand(entries))
         self._wait_for_young(looks, sleep)
         planned: dict[str, str] = {}
-        nearby = {look.entry.wish: Nearby(self._defaults, look.entry.wish) for look in looks}
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="plan") as pool:
+        shelf = Shelf()
+        nearby = {look.entry.wish: Nearby(self._defaults, look.entry.wish, shelf) for look in looks}
+        far = any(is_remote(look.entry.source) for look in looks)
+        with ThreadPoolExecutor(FAR_THREADS if far else THREADS, thread_name_prefix="plan") as pool:
             found = pool.map(lambda look: self._row(look, nearby[look.entry.wish]), looks)
             rows = tuple(_once(row, planned) for row in found)
         return Plan(rows, self._settings.concurrency)
@@ -153,7 +157,7 @@ class Backlog:
         for entry in entries:
             if entry.is_url:
                 yield _Look(entry, "", None)
-            elif Path(entry.source).is_dir():
+            elif is_folder(entry.source):
                 for found in walk(entry.source, self._rules):
                     yield _Look(entry, entry.source, found)
             else:
@@ -162,7 +166,8 @@ class Backlog:
     def _wait_for_young(self, looks: Sequence["_Look"], sleep: Callable[[float], None]) -> None:
         settle_s = self._settings.settle_s
         now_ns = int(self._ledger.now() * 1e9)
-        if any(look.found and now_ns - look.found.reading.mtime_ns < settle_s * 1e9 for look in looks):
+        files = (look.found for look in looks if look.found and not is_remote(look.found.path))
+        if any(now_ns - found.reading.mtime_ns < settle_s * 1e9 for found in files):
             sleep(settle_s)
 
     def _row(self, look: "_Look", nearby: Nearby) -> PlanRow:
@@ -251,7 +256,7 @@ class _Look:
 
 
 def _named(path: str) -> Found:
-    source = str(Path(path).resolve())  # a link that a person names is followed
+    source = path if is_remote(path) else str(Path(path).resolve())  # a link that a person names is followed
     reading = read(source)
     if reading is None:
         raise BrokenManifest((f"{path} is no file that can be submitted",))

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from io import BufferedReader
 
 from producer.errors import SourceChanged, SourceGone
+from producer.passing import passing
 from producer.settle import Reading
+from stores import Seen, failure_of, is_remote, store_of
 
 WHOLE_BYTES = 1024 * 1024
 """Files up to this size are read whole."""
@@ -28,6 +30,14 @@ def opened(path: str, expected: Reading | None = None) -> Iterator[BufferedReade
         SourceChanged: size or mtime are not the ``expected`` ones, before or after the reading.
         OSError: it cannot be read.
     """
+    if is_remote(path):
+        with passing(), _object(path, expected) as file:
+            try:
+                yield file
+            finally:
+                if failure := failure_of(file):  # a demuxer swallows it, and finds the file cut short
+                    raise failure
+        return
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         handle = os.open(path, flags)
@@ -39,6 +49,13 @@ def opened(path: str, expected: Reading | None = None) -> Iterator[BufferedReade
         _check(file, path, expected)
         yield file
         _check(file, path, expected)
+
+
+def _object(path: str, expected: Reading | None) -> BufferedReader:
+    if expected is None:
+        return store_of(path).open(path)
+    seen = Seen(path, expected.size_bytes, expected.mtime_ns, expected.tag)
+    return store_of(path).open(path, seen)
 
 
 def _check(file: BufferedReader, path: str, expected: Reading | None) -> None:

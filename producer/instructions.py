@@ -18,10 +18,10 @@ from producer import sidecar
 from producer.errors import BrokenSidecar
 from producer.media import EXTENSIONS, is_media_name
 from producer.naming import chosen_output
+from producer.shelf import FOLDER_FILE, TABLES, Marks, Shelf, beside, is_sidecar_name
 from producer.transcode import OFF, Transcoding
+from stores import is_remote
 
-FOLDER_FILE = "_dropscore.toml"
-_TABLES = (".toml", ".json", ".yaml", ".yml")
 _PLACEHOLDER = re.compile(r"\{(name|folder|stem)\}")
 
 
@@ -94,11 +94,15 @@ class Defaults:
 class Nearby:
     """Sidecars and folder files, as they are during one pass; a folder is listed once."""
 
-    def __init__(self, defaults: Defaults, row: Wish | None = None) -> None:
-        """Start with nothing known; ``row`` is a manifest's, nearer than any sidecar."""
+    def __init__(self, defaults: Defaults, row: Wish | None = None, shelf: Shelf | None = None) -> None:
+        """Start with nothing known; ``row`` is a manifest's, nearer than any sidecar.
+
+        ``shelf`` has the sidecars that lie in buckets.
+        """
+        self._shelf = shelf or Shelf()
         self._defaults, self._row = defaults, row or Wish.model_validate({})
         self._mark = defaults.mark()
-        self._listings: dict[str, dict[str, str]] = {}
+        self._listings: dict[str, Marks] = {}
         self._wishes: dict[str, Wish] = {}
 
     def stamp(self, path: str, root: str) -> str:
@@ -121,7 +125,7 @@ class Nearby:
 
     def _sidecars(self, path: str, root: str) -> list[tuple[str, str]]:
         folder, _slash, name = path.rpartition("/")
-        there = self._listing(folder)
+        there = self._beside(folder, name) if is_remote(path) and not root else self._listing(folder, root)
         near = next((side for side in names_of(name) if side in there), None)
         found = [(f"{folder}/{near}", there[near])] if near else []
         return found + self._folder_files(folder, root)
@@ -129,7 +133,7 @@ class Nearby:
     def _folder_files(self, folder: str, root: str) -> list[tuple[str, str]]:
         found = []
         while folder:
-            mark = self._listing(folder).get(FOLDER_FILE)
+            mark = self._listing(folder, root).get(FOLDER_FILE)
             if mark is not None:
                 found.append((f"{folder}/{FOLDER_FILE}", mark))
             if folder == root or not folder.startswith(root) or not root:
@@ -137,11 +141,18 @@ class Nearby:
             folder = folder.rpartition("/")[0]
         return found
 
-    def _listing(self, folder: str) -> dict[str, str]:
+    def _listing(self, folder: str, root: str) -> Marks:
         known = self._listings.get(folder)
         if known is None:
-            known = self._listings[folder] = dict(_sidecars_in(folder))
+            known = self._shelf.of(folder, root) if is_remote(folder) else dict(_sidecars_in(folder))
+            self._listings[folder] = known
         return known
+
+    def _beside(self, folder: str, name: str) -> Marks:
+        """The sidecars of one object that was named by itself: its folder may hold millions of others."""
+        found = {**self._listings.get(folder, {}), **beside(folder, (*names_of(name), FOLDER_FILE))}
+        self._listings[folder] = found
+        return found
 
     def _read(self, path: str) -> Wish:
         if not path.endswith("/" + FOLDER_FILE):
@@ -184,23 +195,18 @@ def filled(text: str, path: str) -> str:
 def names_of(name: str) -> Iterable[str]:
     """The names that a file's sidecar may have, the nearest first."""
     stem = name.rpartition(".")[0] or name
-    return (*(name + tail for tail in _TABLES), f"{name}.txt", f"{stem}.txt")
+    return (*(name + tail for tail in TABLES), f"{name}.txt", f"{stem}.txt")
 
 
 def sidecar_for(path: str) -> list[str]:
     """The media files that are there and that a sidecar, by its name, belongs to."""
     folder, _slash, name = path.rpartition("/")
-    base = name[: -len(next((tail for tail in (".txt", *_TABLES) if name.endswith(tail)), ""))]
+    base = name[: -len(next((tail for tail in (".txt", *TABLES) if name.endswith(tail)), ""))]
     if is_media_name(base):
         return [f"{folder}/{base}"]
     if not name.endswith(".txt"):
         return []
     return [there for tail in EXTENSIONS if os.path.lexists(there := f"{folder}/{base}.{tail}")]
-
-
-def is_sidecar_name(name: str) -> bool:
-    """Whether a name could be a sidecar's or a folder file's."""
-    return name.endswith((".txt", *_TABLES))
 
 
 def _sidecars_in(folder: str) -> Iterable[tuple[str, str]]:

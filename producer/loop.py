@@ -11,12 +11,14 @@ from queue import Empty, SimpleQueue
 import structlog
 
 from jobs.errors import LedgerUnreachable
-from producer.instructions import FOLDER_FILE, is_sidecar_name, sidecar_for
+from producer.instructions import sidecar_for
 from producer.media import is_media_name
 from producer.scan import Found, Rules, read, walk
 from producer.settle import Settler
+from producer.shelf import FOLDER_FILE, is_sidecar_name
 from producer.take import BATCH, Taker
 from producer.watch import Event, Hint, Watcher
+from stores import is_remote
 
 _CHUNK = 1000
 _MOST_EVENTS = 10_000  # at a time: a storm of them must not keep the rest waiting
@@ -182,6 +184,7 @@ class Producer:
             del self._folders[folder]
 
     def _look(self, root: str, below: str | None) -> int | None:
+        self._taker.list_sidecars(root)
         files, nearby = 0, self._taker.nearby()
         # A file system that must be polled is another host's: its clock and its times are not ours to trust.
         local = not any(watcher.polls for watcher in self._watchers if watcher.root == root)
@@ -190,12 +193,17 @@ class Producer:
             now, wall_s = self._clock(), self._timing.wall()
             for found in self._taker.unseen(chunk, nearby):
                 self._consider(found, now, found.reading.calm_s(wall_s) if local else 0.0)
+            while is_remote(root) and len(self._ready) > _CHUNK and not self._stop.is_set():
+                self._take()  # a bucket is larger than our memory
             if self._stop.is_set():
                 return None
         return files
 
     def _consider(self, found: Found, now: float, calm_s: float = 0.0) -> None:
-        if found.path not in self._ready and self._settler.see(found.path, found.reading, now, calm_s):
+        whole = is_remote(found.path)
+        if found.path not in self._ready and self._settler.see(
+            found.path, found.reading, now, calm_s, whole=whole
+        ):
             self._ready[found.path] = found
 
     def _look_again(self) -> None:
@@ -224,6 +232,8 @@ class Producer:
             self._see_changed(found)
 
     def _see_changed(self, found: Found) -> None:
+        if is_remote(found.path):
+            return  # the next listing shows it
         reading = read(found.path)
         if reading is not None and reading != found.reading:
             self._settler.see(found.path, reading, self._clock())

@@ -15,6 +15,7 @@ from config.skills import Skill
 from producer.errors import BrokenManifest, shown
 from producer.instructions import Wish
 from producer.sidecar import explained
+from stores import StoreError, is_remote, store_of, tidy
 
 _LONGEST_URL = 2000
 
@@ -28,7 +29,7 @@ class Row(Wish):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A source that was asked for: an absolute path or a URL, and what its row (``where``) says."""
+    """A source that was asked for (an absolute path, one in a bucket, a URL), and what its row says."""
 
     source: str
     wish: Wish
@@ -151,12 +152,32 @@ def _validated(row: Mapping[Any, Any]) -> Row:
         raise ValueError(explained(first["type"], key, first["msg"], Row)) from broken
 
 
+def is_folder(path: str) -> bool:
+    """Whether a path is a folder; one in a bucket is where something lies below. Raises StoreError."""
+    if not is_remote(path):
+        return Path(path).is_dir()
+    store = store_of(path)
+    return store.stat(path) is None and next(iter(store.list(path)), None) is not None
+
+
 def _absolute(base: Path, path: str) -> str:
+    if is_remote(path):
+        return _in_bucket(path)
     there = (base / path).absolute()
     if not (there.is_dir() or there.is_file()):
         what = "is no file and no folder" if there.exists() else "does not exist"
         raise ValueError(f"{shown(path)} {what}")
     return str(there)
+
+
+def _in_bucket(path: str) -> str:
+    try:
+        there = tidy(path)
+        if store_of(there).stat(there) is None and not is_folder(there):
+            raise ValueError(f"{shown(path)} does not exist")
+    except StoreError as broken:
+        raise ValueError(shown(str(broken))) from broken
+    return there
 
 
 def checked_url(url: str) -> str:

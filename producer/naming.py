@@ -5,14 +5,28 @@ from pathlib import Path, PurePath
 
 from config.errors import ConfigError
 from config.skills import ACCEPTED
+from stores import SCHEME, BadPath, exists, is_remote, store_of, tidy
 
 STEM_BYTES = 220
 """So that ``.STEM.result.json.<16 hex>.part``, the longest name made from it, has 255 bytes at most."""
 
 
-def absolute(path: Path) -> str:
-    """The path from the root on, without ``..``; links stay, so that results name files as people do."""
+def absolute(path: Path | str) -> str:
+    """The path from the root on, without ``..``; links stay, so that results name files as people do.
+
+    A path of a bucket stays as it is. Raises BadPath when there can be none of that name.
+    """
+    if isinstance(path, str) and is_remote(path):
+        return tidy(path)
     return os.path.abspath(path)  # noqa: PTH100 (resolve() would follow links)
+
+
+def beside(root: str) -> str:
+    """Where outputs go if nobody says: ``outbox`` beside a folder; raises BadPath for a whole bucket."""
+    parent, _slash, _name = root.rpartition("/")
+    if f"{parent}/" == SCHEME:
+        raise BadPath(root, "a whole bucket has nothing beside it; name the outbox with --outbox")
+    return f"{parent}/outbox"
 
 
 def candidates(folder: str, source_name: str, job_id: str, chosen: str | None = None) -> list[str]:
@@ -39,9 +53,9 @@ def has_elder(source: str) -> bool:
     """
     stem, dot, own = source.rpartition(".")
     if not dot or own.lower() not in ACCEPTED:
-        return bool(dot) and any(os.path.lexists(f"{stem}.{tail}") for tail in ACCEPTED)
+        return bool(dot) and any(exists(f"{stem}.{tail}") for tail in ACCEPTED)
     elders = ACCEPTED[: ACCEPTED.index(own.lower())]
-    return any(os.path.lexists(f"{stem}.{tail}") for tail in elders)
+    return any(exists(f"{stem}.{tail}") for tail in elders)
 
 
 def cut(stem: str, tail: str = "") -> str:
@@ -70,13 +84,18 @@ def chosen_output(text: str) -> str:
     return str(path)
 
 
+def probed(outbox: str) -> None:
+    """Write a small file into a folder, made if need be, and remove it; raises OSError."""
+    probe = f"{outbox}/.dropscore-{os.getpid()}.part"
+    store = store_of(outbox)
+    store.write(probe, b"dropscore", "probe")
+    store.delete(probe)
+
+
 def writable(outbox: str) -> None:
     """Make the outbox if need be, and write a file there; raises ConfigError."""
-    probe = Path(outbox, f".dropscore-{os.getpid()}.part")
     try:
-        probe.parent.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"dropscore")
-        probe.unlink()
+        probed(outbox)
     except OSError as broken:
         why = broken.strerror or type(broken).__name__
         raise ConfigError(

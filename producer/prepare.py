@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from jobs.codec import result_path
 from jobs.model import Problem, Spec, identity
 from producer import media, preflight
-from producer.errors import Refused
+from producer.errors import Refused, shown
 from producer.fingerprint import fingerprint, full_hash, opened
 from producer.instructions import Asked, Nearby
 from producer.naming import candidates, folder_of, has_elder
+from producer.passing import passing
 from producer.scan import Found
 from producer.transcode import OFF, Transcoding
+from stores import is_remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,9 @@ class Place:
 
 
 def note_of(found: Found, stamp: str) -> str:
-    """What marks a source as seen: it changes with size, mtime and what is asked for it."""
-    return f"{found.reading.size_bytes}:{found.reading.mtime_ns}:{stamp}"
+    """What marks a source as seen: it changes with size, mtime (or ETag) and what is asked for it."""
+    reading = found.reading
+    return f"{reading.size_bytes}:{reading.tag or reading.mtime_ns}:{stamp}"
 
 
 def prepare(found: Found, place: Place, nearby: Nearby) -> Prepared | None:
@@ -119,12 +122,20 @@ def _examine(found: Found, asked: Asked, transcoding: Transcoding) -> _Looked | 
         tail = media.extension(name)
         if tail in media.CONVERTIBLE and _is_source_code(tail, file.read(media.SNIFF_BYTES)):
             return None
-        if made_into := transcoding.target(tail, size_bytes):
+        if (made_into := transcoding.target(tail, size_bytes)) and is_remote(found.path):
+            raise Refused(_too_far(name))
+        if made_into:
             return _Looked(fingerprint(file, size_bytes), None, made_into)
         preflight.check_name(name, asked.skill.accepts)
         preflight.check_size(name, size_bytes)
         seen = preflight.inspect(file, name, tail)
         return _Looked(fingerprint(file, size_bytes), seen.duration_s)
+
+
+def _too_far(name: str) -> Problem:
+    message = f"{shown(name)}: files in a bucket are not shrunk or converted"
+    advice = "Do that before you upload it, or give Dropscore a local folder."
+    return Problem(code=4001, kind="NotConverted", message=message, advice=advice)
 
 
 def _is_source_code(tail: str, head: bytes) -> bool:
@@ -155,6 +166,7 @@ def _spec(found: Found, place: Place, asked: Asked | None, print_: str, duration
         fingerprint=print_,
         size_bytes=found.reading.size_bytes,
         mtime_ns=found.reading.mtime_ns,
+        etag=found.reading.tag,
         duration_s=duration_s,
         priority=asked.priority if asked else 0,
         language=asked.language if asked else None,
@@ -169,7 +181,9 @@ def _named(
 ) -> Prepared:
     folder = place.outbox if chosen else folder_of(place.outbox, place.root, spec.source)
     outputs = candidates(folder, spec.source.rpartition("/")[2], job_id, chosen)
-    if not chosen and has_elder(spec.source):
+    with passing():
+        second = not chosen and has_elder(spec.source)
+    if second:
         outputs[0], outputs[1] = outputs[1], outputs[0]
     spec = spec.evolve(output=outputs[0], result=result_path(outputs[0]))
     return Prepared(job_id, spec, tuple(outputs), note, problem)

@@ -27,7 +27,8 @@ from producer.settle import Settler
 from producer.submit import Submitter
 from producer.take import Taker
 from producer.transcoder import sweep, transcoding_of
-from producer.watch import Event, Watcher, choose
+from producer.watch import Event, Lister, Watcher, choose
+from stores import is_remote
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,8 @@ def produce(
     app = make_app(url, settings)
     taker = Taker(ledger, Submitter(ledger, app), Homes(roots), _defaults(settings, options))
     modes: dict[str, Watch] = {
-        root.path: "poll" if options.once else choose(root.path, root.watch) for root in roots
+        root.path: "poll" if options.once or is_remote(root.path) else choose(root.path, root.watch)
+        for root in roots
     }
     beat = partial(say_alive, ledger, socket.gethostname())
     producer = _producer(settings, modes, _rules(settings, roots, options), taker, beat)
@@ -81,7 +83,10 @@ def _producer(
     beat: Callable[[], None],
 ) -> Producer:
     events: SimpleQueue[Event] = SimpleQueue()
-    watchers = [Watcher(root, mode, events) for root, mode in modes.items()]
+    watchers = [
+        Lister(root, events) if is_remote(root) else Watcher(root, mode, events)
+        for root, mode in modes.items()
+    ]
     settler = Settler(settings.settle_s, settings.sidecar_wait_s)
     timing = Timing(settings.rescan_s, settings.settle_s)
     return Producer(watchers, rules, settler, taker, events, timing, beat)

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 
 from producer.media import is_media_name
 from producer.settle import Reading
+from stores import Seen, StoreError, is_remote, store_of
 
 IGNORED_FOLDERS = frozenset({".stfolder", ".stversions", "@eaDir", "__MACOSX", ".Trashes", ".Spotlight-V100"})
 IGNORED_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload", ".download")
@@ -21,7 +22,7 @@ FileId = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that is media by its name, as one look showed it."""
+    """A file or object that is media by its name, as one look showed it."""
 
     path: str
     reading: Reading
@@ -60,6 +61,14 @@ class Rules:
         folders = (f"{root}/{'/'.join(parents[:depth])}" for depth in range(1, len(parents) + 1))
         return not any(folder in self.excluded or identify(folder) in excluded for folder in folders)
 
+    def takes_folder(self, root: str, inside: str) -> bool:
+        """Whether a folder of a bucket, relative to the root ("" = the root), is looked into."""
+        parts = inside.split("/") if inside else []
+        folders = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+        if not all(map(self.takes_name, parts)) or any(map(self.ignores, folders)):
+            return False
+        return not any(f"{root}/{folder}" in self.excluded for folder in folders)
+
     def ignores(self, inside: str) -> bool:
         """Whether a glob with a slash in it matches a path relative to the root."""
         return any("/" in pattern and fnmatchcase(inside, pattern) for pattern in self.ignore)
@@ -80,17 +89,32 @@ def identify(path: str) -> FileId | None:
 
 
 def read(path: str) -> Reading | None:
-    """One look at a file; None when it is not there or is no regular file."""
+    """One look at a file; None when it is not there, is no regular file, or nobody can tell."""
+    if is_remote(path):
+        return _read_object(path)
     try:
         at = os.stat(path, follow_symlinks=False)  # noqa: PTH116 (plain strings, see above)
     except OSError:
         return None
-    return reading_of(at) if stat.S_ISREG(at.st_mode) else None
+    return reading_of_file(at) if stat.S_ISREG(at.st_mode) else None
 
 
-def reading_of(at: os.stat_result) -> Reading:
+def reading_of_file(at: os.stat_result) -> Reading:
     """What a look at a file showed."""
-    return Reading(at.st_size, at.st_mtime_ns, at.st_ctime_ns)
+    return Reading(at.st_size, at.st_mtime_ns, changed_ns=at.st_ctime_ns)
+
+
+def reading_of(seen: Seen) -> Reading:
+    """What a store saw, in the words of the producer."""
+    return Reading(seen.size_bytes, seen.mtime_ns, seen.tag)
+
+
+def _read_object(path: str) -> Reading | None:
+    try:
+        seen = store_of(path).stat(path)
+    except StoreError:
+        return None  # the next listing tells
+    return reading_of(seen) if seen else None
 
 
 def walk(root: str, rules: Rules, below: str | None = None) -> Iterator[Found]:
@@ -103,6 +127,9 @@ def walk(root: str, rules: Rules, below: str | None = None) -> Iterator[Found]:
     Raises:
         OSError: the first folder itself cannot be listed; those further down go to ``rules.unreadable``.
     """
+    if is_remote(root):
+        yield from _objects(root, rules)
+        return
     look = _Walk(root, rules)
     start = below or root
     look.folders.append(start)
@@ -118,6 +145,18 @@ def walk(root: str, rules: Rules, below: str | None = None) -> Iterator[Found]:
         deeper = len(look.folders)
         yield from filter(None, map(look.at, entries))
         look.folders[deeper:] = reversed(look.folders[deeper:])
+
+
+def _objects(root: str, rules: Rules) -> Iterator[Found]:
+    """The media objects below a root in a bucket, a page at a time."""
+    last, taken = "", True
+    for seen in store_of(root).list(root):
+        inside = seen.path[len(root) + 1 :]
+        folder, _slash, name = inside.rpartition("/")
+        if folder != last:
+            last, taken = folder, rules.takes_folder(root, folder)
+        if taken and is_media_name(name) and rules.takes_name(name) and not rules.ignores(inside):
+            yield Found(seen.path, reading_of(seen))
 
 
 def _listing(folder: str) -> list[os.DirEntry[str]]:
@@ -152,7 +191,7 @@ class _Walk:
             at = entry.stat(follow_symlinks=False)
         except OSError:
             return None  # gone between listing and look
-        return Found(entry.path, reading_of(at))
+        return Found(entry.path, reading_of_file(at))
 
     def _keep(self, entry: os.DirEntry[str]) -> None:
         if entry.path in self._rules.excluded:
@@ -171,5 +210,5 @@ class _Walk:
             self._linked.add(identity)
             self.folders.append(entry.path)
         if stat.S_ISREG(at.st_mode) and is_media_name(entry.name):
-            return Found(target, reading_of(at))  # sources are opened without links
+            return Found(target, reading_of_file(at))  # sources are opened without links
         return None

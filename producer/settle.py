@@ -18,10 +18,11 @@ _REMEMBERED_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one look at a file showed."""
+    """What one look at a file showed; ``tag`` is an object's ETag."""
 
     size_bytes: int
     mtime_ns: int
+    tag: str = ""
     changed_ns: int = field(default=0, compare=False)
     """When the inode last changed (ctime): no copying program can set it back, as it can the mtime."""
 
@@ -57,16 +58,21 @@ class Settler:
         """Whether a file is being waited for."""
         return path in self._pending
 
-    def see(self, path: str, reading: Reading, now: float, calm_s: float = 0.0) -> bool:
+    def see(
+        self, path: str, reading: Reading, now: float, calm_s: float = 0.0, *, whole: bool = False
+    ) -> bool:
         """A look at a file; True when it is settled with this look (and then forgotten here).
 
-        ``calm_s`` is for how long it had been calm before this look, where that can be trusted.
+        ``calm_s`` is for how long it had been calm before this look, where that can be trusted. One that is
+        seen only once it is ``whole`` (an object of a bucket) waits for its sidecar alone.
         """
         known = self._pending.get(path)
         if known is None or known.reading != reading:
-            whole_s = self._settle_s * (1 if reading.size_bytes else 2)
+            if whole and not self._sidecar_s:
+                return True
             credit_s = calm_s if known is None and reading.size_bytes and not self._sidecar_s else 0.0
-            self._await(path, reading, now, max(whole_s - credit_s, self._closed_s))
+            wait_s = max(self._settle_s * (1 if reading.size_bytes else 2) - credit_s, self._closed_s)
+            self._await(path, reading, now, self._sidecar_s if whole else wait_s)
             return False
         if now < known.due:
             return False

@@ -11,6 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from producer.errors import BrokenSidecar
+from producer.passing import passing
+from stores import is_remote, store_of
 
 MAX_BYTES = 256 * 1024
 """More than that is no instruction."""
@@ -41,7 +43,7 @@ def line_of(path: str, word: str) -> int:
 
 def _text(path: str) -> str:
     try:
-        raw = Path(path).read_bytes()
+        raw = _bytes(path)
     except OSError as broken:
         raise BrokenSidecar(path, 1, f"cannot be read ({broken.strerror})") from broken
     if len(raw) > MAX_BYTES:
@@ -51,6 +53,13 @@ def _text(path: str) -> str:
     except UnicodeDecodeError as broken:
         line = raw.count(b"\n", 0, broken.start) + 1
         raise BrokenSidecar(path, line, "not UTF-8 text; save it as UTF-8") from broken
+
+
+def _bytes(path: str) -> bytes:
+    if not is_remote(path):
+        return Path(path).read_bytes()
+    with passing():
+        return store_of(path).read(path, MAX_BYTES + 1)
 
 
 def _plain(text: str) -> Mapping[str, Any]:

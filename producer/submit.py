@@ -1,12 +1,10 @@
 """Settled files go into the ledger, and their first message to the workers."""
 
 import filecmp
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
-from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
@@ -19,6 +17,7 @@ from jobs.ledger import Ledger, Submitted
 from jobs.model import ACTIVE, Job, State, Step
 from producer.delivered import free, is_done
 from producer.prepare import Place, Prepared, different
+from stores import exists, is_remote, store_of
 
 MAX_WAITING = 1000
 """Messages in the broker above which none is sent: the clock sends them as they are due."""
@@ -31,6 +30,7 @@ WAITING = ACTIVE | {State.PARKED}
 
 _SEND_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 _LOOK_EVERY = 100
+_PIECE_BYTES = 1024 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -123,7 +123,7 @@ class Submitter:
 
     def _known(self, prepared: Prepared, known: Job) -> Taken:
         # A kill between "in the ledger" and "result written" is made good here.
-        if known.problem is not None and known.state is State.FAILED and not Path(known.spec.result).exists():
+        if known.problem is not None and known.state is State.FAILED and not exists(known.spec.result):
             self._write_result(known)
         log.debug("known already", source=prepared.spec.source, job=known.id, state=known.state.value)
         return Taken(prepared.spec.source, known.id, Fate.KNOWN)
@@ -135,7 +135,7 @@ class Submitter:
             return None
         if known.state is State.RUNNING:  # its worker still looks at the old place, and will soon say so
             return Taken(source, known.id, Fate.MOVING)
-        if not self._intake.follow(known, source):
+        if not self._intake.follow(known, source, prepared.spec.etag):
             return None
         log.info("moved", source=source, was=known.spec.source, job=known.id)
         return Taken(source, known.id, Fate.MOVED)
@@ -186,7 +186,7 @@ def has_moved(known: Job) -> bool:
     lost = known.problem is not None and known.problem.kind == LOST
     waits = known.state in WAITING or (known.state is State.FAILED and lost)
     to_send = known.step is Step.UPLOAD and known.checkpoint.upload is None
-    return waits and to_send and not known.spec.is_url and not os.path.lexists(known.spec.source)
+    return waits and to_send and not known.spec.is_url and not exists(known.spec.source)
 
 
 def _agree(prepared: Prepared, known: Job) -> bool:
@@ -195,6 +195,16 @@ def _agree(prepared: Prepared, known: Job) -> bool:
     if known.spec.is_url or size_bytes > COMPARED_BYTES or known.spec.size_bytes != size_bytes:
         return True
     try:
-        return filecmp.cmp(prepared.spec.source, known.spec.source, shallow=False)
+        return _same(prepared.spec.source, known.spec.source)
     except OSError:
         return True  # one of them is gone: moved, and then it is the same
+
+
+def _same(one: str, other: str) -> bool:
+    if not (is_remote(one) or is_remote(other)):
+        return filecmp.cmp(one, other, shallow=False)
+    with store_of(one).open(one) as left, store_of(other).open(other) as right:
+        while piece := left.read(_PIECE_BYTES):
+            if piece != right.read(_PIECE_BYTES):
+                return False
+        return not right.read(1)

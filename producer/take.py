@@ -13,11 +13,15 @@ from producer.instructions import Defaults, Nearby
 from producer.prepare import Place, Prepared, note_of, prepare
 from producer.roots import Homes
 from producer.scan import Found
+from producer.shelf import Shelf
 from producer.submit import Fate, Submitter, Taken
 from producer.transcoder import Transcoder
+from stores import StoreError, is_remote
 
 BATCH = 256
 THREADS = 4
+FAR_THREADS = 16
+"""For objects of a bucket, each of which is a dozen short requests."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +46,8 @@ class Taker:
         self._homes, self._defaults = homes, defaults
         self._transcoder = Transcoder()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="prepare")
+        self._far_pool = ThreadPoolExecutor(FAR_THREADS, thread_name_prefix="prepare-far")
+        self._shelf = Shelf()
         self._warned: set[str] = set()
         self._dealt_with: dict[str, tuple[str, str]] = {}
         self.tally = Tally()
@@ -49,7 +55,8 @@ class Taker:
     def close(self) -> None:
         """Let go of the threads."""
         self._transcoder.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._far_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def busy(self) -> bool:
@@ -80,17 +87,24 @@ class Taker:
         """
         nearby = self.nearby()
         unseen = self.unseen(found, nearby)
-        return filter(None, self._pool.map(lambda one: self._prepare(one, nearby), unseen))
+        pool = self._far_pool if any(is_remote(one.path) for one in unseen) else self._pool
+        return filter(None, pool.map(lambda one: self._prepare(one, nearby), unseen))
 
     def submit(self, prepared: Prepared) -> None:
         """Submit one, or have it transcoded before.
 
         Raises LedgerUnreachable, and then nothing is lost by submitting it again.
         """
-        if prepared.spec.prepared and not self._submitter.knows(prepared):
+        if prepared.spec.prepared and not self._is_known(prepared):
             self._transcoder.add(prepared, self._place(prepared.spec.source))
         else:
             self._submit(prepared)
+
+    def _is_known(self, prepared: Prepared) -> bool:
+        try:
+            return self._submitter.knows(prepared)
+        except StoreError:
+            return True  # submitting it says why not, and it is found again
 
     def submit_transcoded(self) -> None:
         """Submit what has been transcoded meanwhile; raises LedgerUnreachable, and then it waits."""
@@ -101,7 +115,8 @@ class Taker:
         try:
             taken = self._submitter.submit(prepared, self._place(prepared.spec.source))
         except (SourceGone, SourceChanged, OSError) as away:
-            log.debug("went away", source=prepared.spec.source, why=str(away))
+            say = log.warning if isinstance(away, StoreError) else log.debug
+            say("not submitted; looked at again later", source=prepared.spec.source, why=str(away))
             return
         self.tally.add(taken)
         if taken.fate is not Fate.MOVING:
@@ -113,8 +128,13 @@ class Taker:
         self._dealt_with.clear()
 
     def nearby(self) -> Nearby:
-        """Sidecars and folder files as they are from now on."""
-        return Nearby(self._defaults)
+        """Sidecars and folder files as they are from now on; those of a bucket, as last listed."""
+        return Nearby(self._defaults, shelf=self._shelf)
+
+    def list_sidecars(self, root: str) -> None:
+        """List the sidecars of a root, if it is in a bucket; raises StoreError."""
+        if is_remote(root):
+            self._shelf.look(root)
 
     def _prepare(self, found: Found, nearby: Nearby) -> Prepared | None:
         place = self._place(found.path)

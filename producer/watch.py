@@ -164,6 +164,26 @@ class Watcher:
             observer.join(2)
 
 
+class Lister(Watcher):
+    """A root in a bucket: its listing alone tells what is there, and an empty one is the truth."""
+
+    def __init__(self, root: str, events: "SimpleQueue[Event]") -> None:
+        """It is listed when the first `check` says so."""
+        super().__init__(root, "native", events)
+        self._is_new = True
+
+    def check(self) -> bool:
+        """True the first time."""
+        was_new, self._is_new = self._is_new, False
+        if was_new:
+            log.info("watching", root=self.root, watch="poll", why="a bucket is listed again and again")
+        return was_new
+
+    def looked(self, files: int) -> None:
+        """A listing went through."""
+        super().looked(max(files, 1))
+
+
 def _observer() -> BaseObserver:
     if inotify is not None:
         # Full events tell a file renamed into the root (whole) from one that was created (growing).

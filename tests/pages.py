@@ -6,6 +6,7 @@ prints, as far as the page shows it. A comment on the command says how it ends: 
 
 given DIR   a folder with one short clip in it
 cloud       a studio at NEMO_API_URL in NemoVideo's place; ``nmv_your_token`` is an account there
+s3          a bucket ``clips`` at ``https://minio.example:9000``
 redis       a Redis server at ``ledger.example:6379`` with the password PASSWORD
 docker      a Docker engine (`make test-compose`); elsewhere compose reads the file and knows the words
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-MARKS = ("given", "cloud", "redis", "docker")
+MARKS = ("given", "cloud", "redis", "s3", "docker")
 
 _BLOCK = re.compile(
     r"(?:^<!-- run: (?P<marks>.*?) -->\n)?^```(?:console|sh|bash|shell)\n(?P<text>.*?)^```", re.M | re.S
@@ -37,7 +38,7 @@ class Command:
     @property
     def is_stopped(self) -> bool:
         """Whether a person ends it."""
-        return "# until Ctrl-C" in self.text
+        return "until Ctrl-C" in self.text.partition("#")[2]
 
     @property
     def exit_code(self) -> int:

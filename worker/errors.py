@@ -11,6 +11,9 @@ StepError
 ├── RenderStalled     a render no longer moves
 ├── OutputBroken      what was downloaded is not a playable video
 ├── OutboxBroken      the outbox cannot be written
+├── OutboxAway        the store that holds the outbox does not answer
+├── SourceDenied      the store that holds the source refuses us
+├── SourceAway        the store that holds the source does not answer
 ├── VersionGone       the session of the version to be changed is forgotten
 ├── DiskFull          the outbox has no room; nothing half-written is left
 ├── Crashed           the workers that held this job died, again and again
@@ -86,6 +89,24 @@ class OutboxBroken(StepError):
     """The outbox refuses to be written."""
 
     advice = "Make the folder writable, then: dropscore retry JOB (pays nothing)."
+
+
+class OutboxAway(StepError):
+    """The bucket of the outbox cannot be reached at the moment."""
+
+    advice = "See that the store answers, then: dropscore retry JOB (pays nothing)."
+
+
+class SourceDenied(StepError):
+    """The credentials of this worker do not open the source."""
+
+    advice = "Mend the credentials (AWS_ACCESS_KEY_ID …) or the rights, then: dropscore retry JOB"
+
+
+class SourceAway(StepError):
+    """The bucket of the source cannot be reached at the moment."""
+
+    advice = "See that the store answers, then: dropscore retry JOB"
 
 
 class VersionGone(StepError):

@@ -21,6 +21,7 @@ from jobs.connection import connect
 from jobs.errors import LedgerUnreachable
 from jobs.ledger import Ledger
 from worker.clock import Clock, ClockThread, Prober
+from worker.outbox import sweep
 from worker.runner import Runner
 from worker.shop import Shop, open_shop
 from worker.tasks import register, sender
@@ -82,6 +83,7 @@ def _work(app: Celery, shop: Shop) -> int:
         edit_credits=settings.edit_credits,
     )
     clock = ClockThread(Clock(shop.ledger, shop.send, queue_keys(), settings.lease_s), prober)
+    sweep(settings)
     by_hand = _stop_quickly(shop.stopping)
     shop.heartbeat.start()
     clock.start()

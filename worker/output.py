@@ -1,6 +1,5 @@
 """Is a downloaded file a whole, playable video?  Nothing is delivered that is not."""
 
-import hashlib
 from pathlib import Path
 
 import av
@@ -44,9 +43,3 @@ def _last_packet_s(container: "av.container.InputContainer") -> float:
         if packet.pts is not None and packet.time_base is not None:
             last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
     return last
-
-
-def digest_of(path: Path) -> str:
-    """The file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

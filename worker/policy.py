@@ -38,6 +38,8 @@ RETRIES: Mapping[type[Exception], Retry] = MappingProxyType(
         refusals.RenderNotFound: Retry(attempts=3, base_s=1, cap_s=10),
         refusals.DownloadBroken: Retry(attempts=6, base_s=2, cap_s=120),
         errors.OutputBroken: Retry(attempts=3, base_s=2, cap_s=30),
+        errors.OutboxAway: Retry(attempts=8, base_s=2, cap_s=300),
+        errors.SourceAway: Retry(attempts=8, base_s=2, cap_s=300),
         errors.InternalError: Retry(attempts=3, base_s=5, cap_s=60),
     }
 )

@@ -193,7 +193,7 @@ class Runner:
 
     def _fail(self, ctx: Context, error: Exception, attempt: int) -> None:
         log.error("failed", job=ctx.job.id, step=ctx.job.step, reason=str(error))
-        part_path(ctx.job).unlink(missing_ok=True)
+        part_path(ctx.job, ctx.settings).unlink(missing_ok=True)
         move = Move(State.FAILED, ctx.job.step, attempts=attempt, problem=problem_of(error))
         self._end(ctx.lease, move, ended=ctx.now())
 

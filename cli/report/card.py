@@ -123,7 +123,7 @@ def _facts(made: Card) -> Markup:
     facts: list[tuple[str, Markup]] = [
         ("source", _link(result.source, made.folder)),
         ("output", joined(_link(result.output, made.folder), size) if result.output else joined("")),
-        ("result", _link(str(entry.path), made.folder)),
+        ("result", _link(entry.path, made.folder)),
         ("skill", joined(result.skill)),
         ("balance", _balance(balance.before, balance.after)),
         ("job", tag("code", result.job)),

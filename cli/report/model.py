@@ -1,10 +1,10 @@
 """What a report is made of: results with their times read, and pictures of their media."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from jobs.model import State
 from jobs.result import Result
+from stores import is_remote
 
 PROBLEMS = (State.FAILED, State.UNCONFIRMED, State.PARKED)
 """States that ask something of a person."""
@@ -30,7 +30,7 @@ class Entry:
     """A result, the file it was read from, and its times (seconds since the epoch)."""
 
     result: Result
-    path: Path
+    path: str
     spans: tuple[Span, ...]
     created: float
     ended: float | None
@@ -59,7 +59,8 @@ class Entry:
     def name(self) -> str:
         """The source's file name, or the URL."""
         source = self.result.source
-        return source if "://" in source else Path(source).name
+        is_url = "://" in source and not is_remote(source)
+        return source if is_url else source.rpartition("/")[2]
 
     @property
     def needs_a_person(self) -> bool:
@@ -71,7 +72,7 @@ class Entry:
 class Unreadable:
     """A result file that could not be read, and why, in one line."""
 
-    path: Path
+    path: str
     why: str
 
 

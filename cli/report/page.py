@@ -96,7 +96,7 @@ def _cause(cause: Cause) -> Markup:
 
 
 def _unreadable(one: Unreadable) -> Markup:
-    return tag("li", tag("code", str(one.path)), " ", one.why)
+    return tag("li", tag("code", one.path), " ", one.why)
 
 
 def _time_table(totals: Totals) -> Markup:

@@ -15,6 +15,7 @@ from cli.report.model import Entry, Pictures
 from cli.report.read import read
 from cli.report.totals import total
 from jobs.model import State
+from stores import is_remote
 
 THREADS = 4
 
@@ -23,7 +24,7 @@ THREADS = 4
 class Order:
     """What is wanted: the results below ``outbox``, in these states (none: all), as a page at ``out``."""
 
-    outbox: Path
+    outbox: str
     out: Path
     states: tuple[State, ...] = ()
     pictures: int = 200
@@ -48,7 +49,7 @@ def write(order: Order) -> Written:
     totals = total(entries)
     folder = Path(os.path.abspath(order.out)).parent  # noqa: PTH100 - resolve() would follow a link the person set
     shown = page.Page(
-        title=f"Dropscore: {order.outbox.resolve().name}",
+        title=f"Dropscore: {_name(order.outbox)}",
         folder=folder,
         totals=totals,
         entries=entries,
@@ -66,6 +67,10 @@ def write(order: Order) -> Written:
         states=dict(totals.states),
         unreadable=len(unreadable),
     )
+
+
+def _name(outbox: str) -> str:
+    return outbox.rstrip("/") if is_remote(outbox) else Path(outbox).resolve().name
 
 
 def _pictures(entries: Iterable[Entry], limit: int) -> dict[str, Pictures]:

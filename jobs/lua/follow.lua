@@ -1,5 +1,6 @@
 -- A job's file was moved before it was uploaded: the job goes on with it where it is now.
--- ARGV: prefix, id, now, the source it has, the source it gets, the class of the error for a lost source.
+-- ARGV: prefix, id, now, the source it has, the source it gets, the class of the error for a lost source,
+-- the spec it gets.
 -- Answers 1, or 0 when the job has another source, has been uploaded, runs, or has ended otherwise.
 local p, id, now = ARGV[1], ARGV[2], ARGV[3]
 local job = p .. 'job:' .. id
@@ -18,5 +19,5 @@ if state == 'failed' then
 elseif state ~= 'queued' and state ~= 'waiting' and state ~= 'parked' then
   return 0
 end
-redis.call('HSET', job, 'source', ARGV[5])
+redis.call('HSET', job, 'source', ARGV[5], 'spec', ARGV[7])
 return 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jobs.model import RenderRef, Step
 from nemo import Draft, Render, RenderStatus
+from nemo.errors import Stopped
 from worker.context import Context
 from worker.errors import OutputBroken
 from worker.outbox import deliver, delivered, ensure_room, part_path, translated
@@ -16,26 +17,33 @@ MAX_BYTES = 4 * 1024 * 1024 * 1024
 
 
 def download(ctx: Context) -> Outcome:
-    """Fetch the render beside its place, check it, and rename it into the outbox.
+    """Fetch the render, check it, and put it in its place in the outbox.
 
-    Raises DiskFull, OutboxBroken, OutputBroken, and what `nemo` raises.
+    Raises DiskFull, OutboxBroken, OutboxAway, OutputBroken, and what `nemo` raises.
     """
-    target, point = Path(ctx.job.spec.output), ctx.point
+    target, point = ctx.job.spec.output, ctx.point
     if delivered(target, point.sha256, point.size_bytes):
         return Done()
     if point.render is None:
         return Advance(Step.RENDER)
-    ensure_room(ctx.job)
+    ensure_room(ctx.job, ctx.settings)
     if not ctx.limits.transfers.take(ctx.job.id):
         return Again(IN_LINE_S, "in line for a transfer")
-    part = part_path(ctx.job)
+    part = part_path(ctx.job, ctx.settings)
     try:
         _fetch(ctx, point.render, part)
     except OSError as broken:
-        raise translated(broken, part) from broken
+        raise translated(broken, str(part)) from broken
     ctx.lease.ensure_fresh()
-    deliver(part, target, ctx.point.sha256)
+    deliver(part, target, ctx.point.sha256, lambda: _go_on(ctx))
     return Done()
+
+
+def _go_on(ctx: Context) -> None:
+    """Stop a long way into the outbox where a stream would be; a lost lease delivers nothing."""
+    if ctx.should_stop():
+        raise Stopped
+    ctx.lease.ensure_fresh()
 
 
 def _fetch(ctx: Context, known: RenderRef, part: Path) -> None:

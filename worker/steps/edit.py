@@ -58,7 +58,7 @@ def _send(ctx: Context, turn: Turn) -> Outcome:
         return _landed(ctx, turn)
     if not ctx.limits.edits.take(ctx.job.id):
         return Again(IN_LINE_S, "in line for an edit")
-    ensure_room(ctx.job)
+    ensure_room(ctx.job, ctx.settings)
     _afford(ctx)
     sending = ctx.turns_with(status=TurnStatus.SENDING, before=digest, reads=0)
     ctx.keep(before_draft=draft.raw if draft else None, turns=sending)

@@ -1,28 +1,29 @@
 """Upload: a session, and the source in it."""
 
-import stat
 from pathlib import Path
 
-from jobs.model import SessionRef, Spec, Step, Turn, UploadRef
+from jobs.model import SessionRef, Step, Turn, UploadRef
 from nemo import SessionState, route
 from worker.context import Context
-from worker.errors import SourceChanged, SourceGone, VersionGone
+from worker.errors import VersionGone
 from worker.outbox import ensure_room
 from worker.outcome import IN_LINE_S, Advance, Again, Outcome
 from worker.shared import known_session, take_over
+from worker.source import check_source, opened
 
 
 def upload(ctx: Context) -> Outcome:
     """Open a session and send the source; what is already there is not sent again (api-contract 2.2, 2.4).
 
-    Raises SourceGone, SourceChanged, VersionGone (a tweak needs the very session), and what `nemo` raises.
+    Raises SourceGone, SourceChanged, SourceDenied, SourceAway, VersionGone (a tweak needs the very session),
+    and what `nemo` raises.
     """
     spec = ctx.job.spec
     if spec.parent is not None and ctx.point.session is None:
         raise VersionGone("The editing session is gone, and the version to be changed went with it.")
     if not spec.is_url and ctx.point.upload is None:
         check_source(spec)
-    ensure_room(ctx.job)
+    ensure_room(ctx.job, ctx.settings)
     if not ctx.point.turns:
         ctx.note(turns=tuple(Turn(instruction=text, action=route(text).value) for text in spec.instructions))
     if not ctx.limits.transfers.take(ctx.job.id):
@@ -56,18 +57,6 @@ def _opened(ctx: Context) -> SessionRef:
     return SessionRef(session_id=opened.session_id, task_id=opened.task_id, user_id=opened.user_id)
 
 
-def check_source(spec: Spec) -> None:
-    """Make sure that the source is the regular file that was submitted; raises SourceGone, SourceChanged."""
-    try:
-        found = Path(spec.source).stat()
-    except OSError as gone:
-        raise SourceGone(f"{spec.source}: {gone.strerror}") from gone
-    if not stat.S_ISREG(found.st_mode):
-        raise SourceGone(f"{spec.source}: no longer a regular file")
-    if found.st_size != spec.size_bytes:
-        raise SourceChanged(f"{spec.source}: was {spec.size_bytes} bytes, now {found.st_size}")
-
-
 def _recorded(ctx: Context) -> UploadRef | None:
     """An upload whose answer was lost: the state shows it, so it is not repeated."""
     known, before = ctx.client.state(ctx.session_id()), ctx.point.before_upload
@@ -86,8 +75,8 @@ def _sent(ctx: Context) -> UploadRef:
     if spec.is_url:
         ctx.client.upload_urls(ctx.session_id(), [spec.source])
         return UploadRef(filename=spec.source.rsplit("/", 1)[-1])
-    source = Path(spec.prepared or spec.source)  # the source itself, or what was made of it
-    name = Path(spec.source).with_suffix(source.suffix).name
-    sent = ctx.client.upload_file(ctx.session_id(), source, filename=name, should_stop=ctx.should_stop)
+    name = Path(spec.source).with_suffix(Path(spec.prepared or spec.source).suffix).name
+    with opened(spec) as source:
+        sent = ctx.client.upload_file(ctx.session_id(), source, filename=name, should_stop=ctx.should_stop)
     check_source(spec)  # a file that grew while it was sent is not the one that was asked for
     return UploadRef(sha256=sent.sha256 or "", size_bytes=sent.size_bytes or 0, filename=name)

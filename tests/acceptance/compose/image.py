@@ -15,7 +15,8 @@ from packaging.requirements import Requirement
 from tests.acceptance.commands import say, works
 
 REPOSITORY = Path(__file__).parents[3]
-CONTEXT = ("cli", "config", "docker", "jobs", "nemo", "producer", "studio", "worker", "requirements")
+PARTS = ("cli", "config", "jobs", "nemo", "producer", "stores", "studio", "worker")
+CONTEXT = (*PARTS, "docker", "requirements")
 CONTEXT_FILES = ("pyproject.toml", "README.md", "docker-compose.yml", ".env.example", ".dockerignore")
 BASE = "dropscore-standin-base:bookworm"
 PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"

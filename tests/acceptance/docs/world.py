@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cli.server import program
+from tests import s3
 from tests.pages import ROOT, Block, Command, expected
 
 COPIED = (
@@ -28,6 +29,7 @@ COPIED = (
 )
 BIN = Path(sys.executable).parent
 LONGEST_S = 100.0
+BUCKETS = "https://minio.example:9000"
 LEDGER, TOKEN = "ledger.example:6379", "nmv_your_token"
 QUICK = {
     "DROPSCORE_POLL_INTERVAL": "0.3",
@@ -141,6 +143,9 @@ class World:
             if block.has("cloud"):
                 url, words[TOKEN] = stack.enter_context(_studio(self.home))
                 self.environment = {**before, "NEMO_API_URL": url, "DROPSCORE_STATE_DIR": ".cloud"}
+            if block.has("s3"):
+                words[BUCKETS], log = stack.enter_context(s3.serving(self.home))
+                s3.bucket_of(words[BUCKETS], log, "clips").put("in/clip.mp4", self._clip.read_bytes())
             yield words
         if words:  # what was exported there names what is gone
             self.environment = before

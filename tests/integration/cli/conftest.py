@@ -125,4 +125,4 @@ def place(tmp_path: Path) -> Iterator[Place]:
 @pytest.fixture
 def folders_of(tmp_path: Path) -> Folders:
     (tmp_path / "inbox").mkdir()
-    return Folders(tmp_path / "inbox", tmp_path / "outbox", tmp_path / ".dropscore")
+    return Folders(str(tmp_path / "inbox"), str(tmp_path / "outbox"), tmp_path / ".dropscore")

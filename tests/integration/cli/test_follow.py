@@ -1,5 +1,7 @@
 """Following a real ledger."""
 
+from pathlib import Path
+
 import pytest
 
 from cli import follow
@@ -139,7 +141,7 @@ def test_the_ending_names_duplicates_what_stands_and_what_waits(ledger, gates, w
     for name in ("old", "gone"):
         submit(ledger, name, Problem(message="no"), root)
     submit(ledger, "elsewhere", Problem(message="no"), "/other")
-    (folders.inbox / "old").touch()
+    Path(folders.inbox, "old").touch()
     wall.go(60)
     since = ledger.now()
     submit(ledger, "a", root=root)

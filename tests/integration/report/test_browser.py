@@ -67,7 +67,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 
 def test_it_renders_and_the_console_stays_silent(outbox, browser):
     page = outbox.parent / "report.html"
-    write(Order(outbox, page))
+    write(Order(str(outbox), page))
     text, console = browser(page.as_uri())
     assert console == ""
     assert "owned" not in re.search(r"<title>(.*?)</title>", text)[1]
@@ -78,7 +78,7 @@ def test_it_renders_and_the_console_stays_silent(outbox, browser):
 
 def test_its_links_lead_to_files_that_are_there(outbox, browser):
     page = outbox.parent / "report.html"
-    write(Order(outbox, page))
+    write(Order(str(outbox), page))
     text, _ = browser(page.as_uri())
     local = [link for link in Links(text).found if not link.startswith("data:")]
     assert len(local) == 6  # three results, two sources, one output; what is gone is no link
@@ -86,7 +86,7 @@ def test_its_links_lead_to_files_that_are_there(outbox, browser):
 
 
 def test_it_fits_a_phone_and_a_desktop(outbox, browser, served):
-    write(Order(outbox, outbox.parent / "report.html"))
+    write(Order(str(outbox), outbox.parent / "report.html"))
     (outbox.parent / "measure.html").write_text(MEASURE)
     text, _ = browser(f"{served}/measure.html")
     seen = json.loads(re.search(r'<pre id="out">(.*?)</pre>', text, re.DOTALL)[1])
@@ -103,7 +103,7 @@ def test_five_thousand_files_are_a_page_within_seconds(tmp_path, outbox, browser
     for number in range(5000):
         said = {**one, "job": f"{number:016x}", "source": f"/gone/{number}.mp4", "output": None}
         (many / f"{number}.result.json").write_text(json.dumps(said))
-    written = write(Order(many, tmp_path / "many.html"))
+    written = write(Order(str(many), tmp_path / "many.html"))
     assert written.files == 5000
     assert written.report.stat().st_size < 25_000_000
     text, console = browser(written.report.as_uri())

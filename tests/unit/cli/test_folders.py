@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -8,23 +9,22 @@ from cli.folders import held, holds_files, prepare
 
 def test_the_outbox_is_beside_the_inbox_unless_it_is_named(tmp_path):
     (tmp_path / "inbox").mkdir()
-    folders = prepare(tmp_path / "inbox", None, tmp_path / "state")
-    assert folders.outbox == tmp_path / "outbox"
-    assert folders.outbox.is_dir()
+    folders = prepare(str(tmp_path / "inbox"), None, tmp_path / "state")
+    assert folders.outbox == str(tmp_path / "outbox")
     assert folders.state.stat().st_mode & 0o777 == 0o700
-    assert [*folders.outbox.iterdir()] == []
+    assert [*Path(folders.outbox).iterdir()] == []
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_a_relative_inbox_has_its_outbox_in_the_same_folder(tmp_path, monkeypatch, slash):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
-    assert prepare(type(tmp_path)(f"in{slash}"), None, tmp_path / "s").outbox == tmp_path / "outbox"
+    assert prepare(f"in{slash}", None, tmp_path / "s").outbox == str(tmp_path / "outbox")
 
 
 def test_an_inbox_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(Unusable, match="nowhere: does not exist; name the folder") as told:
-        prepare(tmp_path / "nowhere", None, tmp_path / "state")
+        prepare(str(tmp_path / "nowhere"), None, tmp_path / "state")
     assert told.value.exit_code == 2
     assert not (tmp_path / "outbox").exists()
     assert not (tmp_path / "state").exists()
@@ -33,21 +33,21 @@ def test_an_inbox_that_is_not_there_is_one_line(tmp_path):
 def test_an_inbox_that_is_a_file_is_one_line(tmp_path):
     (tmp_path / "a.mp4").touch()
     with pytest.raises(Unusable, match="is a file, not a folder"):
-        prepare(tmp_path / "a.mp4", None, tmp_path / "state")
+        prepare(str(tmp_path / "a.mp4"), None, tmp_path / "state")
 
 
 def test_an_outbox_that_is_the_inbox_is_refused_even_through_a_link(tmp_path):
     (tmp_path / "inbox").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "inbox")
     with pytest.raises(Unusable, match="the outbox is the inbox"):
-        prepare(tmp_path / "inbox", tmp_path / "link", tmp_path / "state")
+        prepare(str(tmp_path / "inbox"), str(tmp_path / "link"), tmp_path / "state")
 
 
 def test_an_outbox_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "inbox").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(Unusable, match="the outbox cannot be written to"):
-        prepare(tmp_path / "inbox", tmp_path / "file" / "out", tmp_path / "state")
+        prepare(str(tmp_path / "inbox"), str(tmp_path / "file" / "out"), tmp_path / "state")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -55,7 +55,7 @@ def test_an_outbox_that_is_read_only_is_one_line(tmp_path):
     (tmp_path / "inbox").mkdir()
     (tmp_path / "out").mkdir(mode=0o500)
     with pytest.raises(Unusable, match="permission denied"):
-        prepare(tmp_path / "inbox", tmp_path / "out", tmp_path / "state")
+        prepare(str(tmp_path / "inbox"), str(tmp_path / "out"), tmp_path / "state")
 
 
 def test_a_state_folder_is_held_by_one(tmp_path):
@@ -70,7 +70,7 @@ def test_hidden_files_do_not_make_a_folder_hold_files(tmp_path):
     (tmp_path / ".hidden").mkdir()
     (tmp_path / ".hidden" / "a.mp4").touch()
     (tmp_path / ".DS_Store").touch()
-    assert not holds_files(tmp_path)
+    assert not holds_files(str(tmp_path))
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.mp4").touch()
-    assert holds_files(tmp_path)
+    assert holds_files(str(tmp_path))

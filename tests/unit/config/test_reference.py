@@ -31,7 +31,7 @@ def test_every_setting_is_described_and_listed_once() -> None:
         "| `DROPSCORE_CONCURRENCY` | `concurrency` | whole number, ≥ 1, ≤ 10000 | `500` |",
         "| `DROPSCORE_DISCONNECT_WAITS` | `disconnect_waits` | list of seconds, ≥ 0 | `30,60,60,60,60` |",
         "| `NEMO_TOKEN` | `nemo_token` | secret |  |",
-        "| `outbox` | path |  |",
+        "| `outbox` | text |  |",
     ],
 )
 def test_type_range_and_default_are_told(row: str) -> None:

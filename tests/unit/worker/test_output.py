@@ -6,9 +6,10 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
+from stores import store_of
 from worker.errors import OutboxBroken, OutputBroken
 from worker.outbox import deliver, delivered
-from worker.output import digest_of, playable
+from worker.output import playable
 
 PICTURE = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10:duration=4"]
 SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:duration=4"]
@@ -69,11 +70,11 @@ def test_an_output_never_replaces_another_file(video: Path, tmp_path: Path) -> N
     part.write_bytes(video.read_bytes())
     target.write_text("a person's own")
     with pytest.raises(OutboxBroken, match="not this job's"):
-        deliver(part, target, digest_of(part))
+        deliver(part, str(target), store_of("").digest(str(part)), lambda: None)
     assert target.read_text() == "a person's own"
     target.unlink()
-    sha256 = digest_of(part)
-    deliver(part, target, sha256)
+    sha256 = store_of("").digest(str(part))
+    deliver(part, str(target), sha256, lambda: None)
     assert not part.exists()
-    assert delivered(target, sha256, target.stat().st_size)
-    assert not delivered(target, "other", target.stat().st_size)
+    assert delivered(str(target), sha256, target.stat().st_size)
+    assert not delivered(str(target), "other", target.stat().st_size)

@@ -1,0 +1,58 @@
+"""How the buckets are reached: by the AWS_* environment, and never in the clear over a network."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from stores.errors import NotSetUp
+
+_ADDRESSES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_IDENTITIES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_SKIP_SIGNATURE",
+)
+_YES = {"1", "true", "yes", "on"}
+
+
+def chosen(path: str, environ: Mapping[str, str] = os.environ) -> tuple[dict[str, Any], bool]:
+    """What the client of a bucket is told besides the environment, and whether it may speak plain HTTP.
+
+    Raises:
+        NotSetUp: an address that is no use, or credentials that are missing; ``path`` is named in it.
+    """
+    address = next((environ[name] for name in _ADDRESSES if environ.get(name)), "")
+    known = any(environ.get(name) for name in _IDENTITIES)
+    if not known and address:
+        raise NotSetUp(path, "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    if environ.get("AWS_ACCESS_KEY_ID") and not environ.get("AWS_SECRET_ACCESS_KEY"):
+        raise NotSetUp(path, "no credentials: AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not")
+    config: dict[str, Any] = {"endpoint": address} if address else {}
+    if not environ.get("AWS_COPY_IF_NOT_EXISTS"):
+        config["copy_if_not_exists"] = "multipart"
+    return config, bool(address) and _in_the_clear(path, address, environ)
+
+
+def _in_the_clear(path: str, address: str, environ: Mapping[str, str]) -> bool:
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise NotSetUp(path, "AWS_ENDPOINT_URL should look like https://host:port")
+    if parts.scheme == "https":
+        return False
+    allowed = environ.get("AWS_ALLOW_HTTP", "").lower() in _YES
+    if not allowed and not _is_loopback(parts.hostname):
+        raise NotSetUp(
+            path, "AWS_ENDPOINT_URL is not https; set AWS_ALLOW_HTTP=true if the network is your own"
+        )
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
