@@ -26,7 +26,7 @@ run: setup       ## Put music under three sample clips: inbox/ -> outbox/
 	@$(BIN)/dropscore run inbox --outbox outbox --once
 
 test: setup lint ## Lint, types, import contracts and all three tiers of tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: setup      ## ruff, mypy and the import contracts alone
 	@$(BIN)/ruff check .

@@ -27,7 +27,7 @@ BENCHES = (
     Bench("start", 90),
     Bench("bytes", 120),
     Bench("bookkeeping", 150),
-    Bench("inflight", 240),
+    Bench("inflight", 420, ("--runs", "1")),
     Bench("makespan", 600, ("--loop", "2")),
     Bench("waiting", 300),
     Bench("growth", 420),

@@ -67,8 +67,9 @@ class Clock:
             log.info("ledger is back")
         if now < self._quiet_until:
             return 0
-        begun, *new = self._ledger.messages_waiting(self._queues)
-        due = self._ledger.take_due(MAX_MESSAGES - begun, self._lease_s, room=MAX_MESSAGES - sum(new))
+        waiting = self._ledger.messages_waiting(self._queues)
+        limit, room = MAX_MESSAGES - sum(waiting[:1]), MAX_MESSAGES - sum(waiting[1:])
+        due = self._ledger.take_due(limit, self._lease_s, room=room)
         for item in due:
             self._send(item.job_id, item.step, item.lane)
         return len(due)

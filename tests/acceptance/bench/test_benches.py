@@ -17,7 +17,7 @@ TINY = {
     "start": ["--runs", "1"],
     "bytes": ["--megabytes", "5", "--runs", "1"],
     "bookkeeping": ["--files", "20", "--listened", "10", "--runs", "1"],
-    "inflight": ["--files", "10", "--runs", "1"],
+    "inflight": ["--files", "10", "--scale", "10", "--runs", "1"],
     "makespan": ["--files", "4", "--loop", "1", "--runs", "1"],
     "storm": ["--files", "20", "--rate", "50"],
     "rendering": ["--length-s", "4", "--runs", "1"],

@@ -21,8 +21,8 @@ def test_a_deleted_queue_is_sent_again(tmp_path: Path, clip: Path) -> None:
     with Stage(tmp_path, "--think-s", "1", DROPSCORE_LEASE=3, DROPSCORE_CONCURRENCY=1, **QUICK) as stage:
         ids = stage.submit(clip, 5)
         stage.worker()
-        stage.wait(lambda: int(stage.client.llen("dropscore:broker:dropscore")) >= 3, 30)
-        stage.client.delete("dropscore:broker:dropscore")
+        stage.wait(lambda: int(stage.client.llen("dropscore:broker:dropscore.new")) >= 3, 30)
+        stage.client.delete("dropscore:broker:dropscore.new")
         stage.wait(stage.quiet, 60)
         assert stage.done(ids) == 5
         assert len(stage.charges()) == 5
