@@ -8,7 +8,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from jobs.codec import pack, pack_steps, spec_fields, unpack
 from jobs.connection import PREFIX, RedisClient, Scripts, reaching
@@ -50,7 +50,7 @@ class Move:
     attempts: int = 0
     started: float = 0.0
     problem: Problem | None = None
-    through: bool = False  # the step did what it is for; slots it held were of clean use
+    came: Literal["", "through", "line"] = ""  # the step did what it is for; it stands in line for a slot
 
 
 class Ledger:
@@ -153,7 +153,7 @@ class Ledger:
         head: list[Any] = [PREFIX, job.id, job.epoch, self.now()]
         if move:
             head += [move.state, move.until, "" if move.due is None else move.due, move.reason]
-            head += [int(move.through), move.step]
+            head += [move.came, move.step]
         else:
             head += [""] * 6
         with reaching():

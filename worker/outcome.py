@@ -22,6 +22,12 @@ class Again:
 
     after_s: float
     reason: str = ""
+    in_line: bool = False  # for a slot: whoever gives one back hands it over, and it goes on at once
+
+
+def in_line(what: str) -> Again:
+    """The outcome of a step that got no slot."""
+    return Again(IN_LINE_S, f"in line for {what}", in_line=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,21 +152,21 @@ class Runner:
         match outcome:
             case Advance(step, after_s):
                 self._advance(lease, step, now, after_s)
-            case Again(after_s, reason):
+            case Again(after_s, reason, in_line):
                 until = now + after_s
                 move = Move(State.WAITING, job.step, until, until, reason, job.attempts, job.started)
-                self._end(lease, move)
+                self._end(lease, replace(move, came="line" if in_line else ""))
             case Unconfirmed(message, advice, kind):
                 problem = Problem(kind=kind, message=message, advice=advice)
                 self._end(lease, Move(State.UNCONFIRMED, job.step, problem=problem), ended=now)
             case Done():
-                self._end(lease, Move(State.DONE, job.step, through=True), ended=now)
+                self._end(lease, Move(State.DONE, job.step, came="through"), ended=now)
 
     def _advance(self, lease: Lease, step: Step, now: float, after_s: float) -> None:
         until = now + after_s
         state = State.WAITING if after_s else State.QUEUED
         due = until if after_s else now + self._shop.settings.lease_s
-        self._end(lease, Move(state, step, until if after_s else 0.0, due, through=True), ended=now)
+        self._end(lease, Move(state, step, until if after_s else 0.0, due, came="through"), ended=now)
         if not after_s:
             self._shop.send(lease.job.id, step, "begun")
 

@@ -1,9 +1,11 @@
 """The Celery tasks: six, thin; each hands a job id to the runner."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import Celery, bootsteps
+from celery.worker import state
 from kombu.exceptions import OperationalError
 
 from config.celery_app import BACKLOG, BEGUN, NEW, TASKS
@@ -30,7 +32,10 @@ def _task(run: Callable[[str, Step], None], step: Step) -> Callable[[str], None]
 
 
 class TogetherEvents(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types
-    """Sends the events of many tasks in one message, four times a second, instead of a message each."""
+    """Sends the events of many tasks in one message, four times a second, instead of a message each.
+
+    An event also wakes a loop that waits for a free thread; without, it would look again at its next timer.
+    """
 
     requires = ("celery.worker.consumer.events:Events",)
     _timer: Any = None
@@ -38,7 +43,7 @@ class TogetherEvents(bootsteps.StartStopStep):  # type: ignore[misc]  # celery s
     def start(self, c: Any) -> None:
         """Begin to send; Celery calls this again after a lost connection."""
         self.stop(c)
-        c.event_dispatcher.on_send_buffered = None
+        c.event_dispatcher.on_send_buffered = partial(_wake, c)
         c.event_dispatcher.buffer_limit = MAX_EVENTS
         self._timer = c.timer.call_repeatedly(EVENTS_EVERY_S, c.event_dispatcher.flush)
 
@@ -46,6 +51,15 @@ class TogetherEvents(bootsteps.StartStopStep):  # type: ignore[misc]  # celery s
         """Stop sending."""
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _wake(c: Any) -> None:
+    if len(state.reserved_requests) >= c.pool.num_processes - 1:
+        c.hub.call_soon(_nothing)
+
+
+def _nothing() -> None:
+    """What a loop does that was only to be woken."""
 
 
 def sender(app: Celery, on_lost: Callable[[str, Exception], None]) -> Callable[[str, Step, str], None]:

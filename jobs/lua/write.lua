@@ -1,6 +1,6 @@
 -- A fenced write: refused when the epoch is stale or the job is no longer running.
 -- ARGV: prefix, id, epoch, now, state ('' = stays running), until, due ('' = not in the clock), gate,
---       1 when the step is through, step, then fields.
+--       'through' when the step is, 'line' when the job stands in line, step, then fields.
 -- Answers 1 when written, 0 when refused.
 local p, id, now, state, ends, due = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local job = p .. 'job:' .. id
@@ -29,7 +29,7 @@ if state == 'parked' then redis.call('ZADD', p .. 'parked:' .. ARGV[8], now, id)
 -- one more for each round of all slots would take hours to come back.
 local function limit_after(limits, most)
   local limit = math.min(most, tonumber(redis.call('GET', limits) or most))
-  if ARGV[9] == '1' and limit < most then
+  if ARGV[9] == 'through' and limit < most then
     limit = limit + 1
     redis.call('SET', limits, limit)
   end
@@ -49,15 +49,28 @@ local function leave(kind)
     local next = redis.call('ZRANGE', line, 0, 0)[1]
     if not next then return end
     redis.call('ZREM', line, next)
-    if redis.call('HGET', p .. 'job:' .. next, 'state') == 'waiting' then
+    local its = redis.call('HGET', p .. 'job:' .. next, 'state')
+    if its == 'waiting' then
       redis.call('HSET', p .. 'job:' .. next, 'until', 0)
       redis.call('ZADD', p .. 'due', now, next)
+    end
+    if its == 'waiting' or its == 'running' then -- one that runs was refused just now, and is about to wait
       redis.call('ZADD', slots, now, next)
       room = room - 1
     end
   end
 end
 
+-- A slot may have been handed over between the refusal and the wait for it.
+if ARGV[9] == 'line' then
+  for _, kind in ipairs({'edit', 'transfer', 'render'}) do
+    if redis.call('ZSCORE', p .. 'slots:' .. kind, id) then
+      redis.call('HSET', job, 'until', 0)
+      redis.call('ZADD', p .. 'due', now, id)
+      return 1
+    end
+  end
+end
 leave('edit')
 leave('transfer')
 -- A render goes on without its job being run: its slot is kept from one look to the next.

@@ -9,7 +9,7 @@ from nemo.errors import Stopped
 from worker.context import Context
 from worker.errors import OutputBroken
 from worker.outbox import deliver, delivered, ensure_room, part_path, translated
-from worker.outcome import IN_LINE_S, Advance, Again, Done, Outcome
+from worker.outcome import Advance, Done, Outcome, in_line
 from worker.output import playable
 
 MAX_BYTES = 4 * 1024 * 1024 * 1024
@@ -28,7 +28,7 @@ def download(ctx: Context) -> Outcome:
         return Advance(Step.RENDER)
     ensure_room(ctx.job, ctx.settings)
     if not ctx.limits.transfers.take(ctx.job.id):
-        return Again(IN_LINE_S, "in line for a transfer")
+        return in_line("a transfer")
     part = part_path(ctx.job, ctx.settings)
     try:
         _fetch(ctx, point.render, part)

@@ -8,7 +8,7 @@ from nemo.errors import ExportBlocked, OutOfCredits, RateLimited, SessionNotFoun
 from worker.context import Context
 from worker.errors import BudgetReached, FileBudget
 from worker.outbox import ensure_room
-from worker.outcome import IN_LINE_S, Advance, Again, Outcome, Unconfirmed
+from worker.outcome import Advance, Again, Outcome, Unconfirmed, in_line
 from worker.progress import still_working
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ def _send(ctx: Context, turn: Turn) -> Outcome:
         # An earlier try was refused with an error of the service, and its edit landed all the same.
         return _landed(ctx, turn)
     if not ctx.limits.edits.take(ctx.job.id):
-        return Again(IN_LINE_S, "in line for an edit")
+        return in_line("an edit")
     ensure_room(ctx.job, ctx.settings)
     _afford(ctx)
     sending = ctx.turns_with(status=TurnStatus.SENDING, before=digest, reads=0)

@@ -8,7 +8,7 @@ from nemo import Draft
 from nemo.errors import BadRequest, DuplicateRender, RenderNotFound
 from worker.context import Context
 from worker.errors import NothingToRender
-from worker.outcome import IN_LINE_S, Advance, Again, Outcome, Unconfirmed
+from worker.outcome import Advance, Outcome, Unconfirmed, in_line
 
 _MOVED = "The editing session is gone, and a new one refuses the timeline that was paid for."
 _RESEND = "'dropscore retry JOB --resend' begins anew, which is charged again."
@@ -20,7 +20,7 @@ def render(ctx: Context) -> Outcome:
     Raises NothingToRender, and what `nemo` raises (ExportBlocked closes the gate `plan`; the edit is kept).
     """
     if not ctx.limits.renders.take(ctx.job.id):
-        return Again(IN_LINE_S, "in line for a render")
+        return in_line("a render")
     known, submitted = ctx.point.render, Advance(Step.POLL, after_s=ctx.waits.first_s(ctx.job.spec))
     if known is None:
         known = RenderRef(render_id=f"render_{uuid4().hex}", submitted=ctx.now())

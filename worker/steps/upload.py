@@ -7,7 +7,7 @@ from nemo import SessionState, route
 from worker.context import Context
 from worker.errors import VersionGone
 from worker.outbox import ensure_room
-from worker.outcome import IN_LINE_S, Advance, Again, Outcome
+from worker.outcome import Advance, Outcome, in_line
 from worker.shared import known_session, take_over
 from worker.source import check_source, opened
 
@@ -27,7 +27,7 @@ def upload(ctx: Context) -> Outcome:
     if not ctx.point.turns:
         ctx.note(turns=tuple(Turn(instruction=text, action=route(text).value) for text in spec.instructions))
     if not ctx.limits.transfers.take(ctx.job.id):
-        return Again(IN_LINE_S, "in line for a transfer")
+        return in_line("a transfer")
     open_and_fill(ctx)
     return Advance(Step.EDIT)
 

@@ -303,6 +303,9 @@ def test_a_server_of_ones_own_is_used_and_left_running(place):
     )
     try:
         client = connect(f"unix://{at}")
+        gives_up = time.monotonic() + 30
+        while not at.exists() and time.monotonic() < gives_up:
+            time.sleep(0.05)
         assert ping(client)
         place.drop("a.mp4")
         assert place.run("run", "inbox", "--once", DROPSCORE_REDIS_URL=f"unix://{at}").returncode == 0

@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 from jobs.budget import Budget, Spending
 from jobs.gates import Gates, blocking
@@ -100,7 +100,8 @@ def renders(ledger: Ledger, most: int) -> Slots:
 
 
 def leave(ledger: Ledger, job_id: str, *, through: bool = False) -> bool:
-    move = Move(State.QUEUED, Step.DOWNLOAD, due=ledger.now(), through=through)
+    came: Literal["", "through"] = "through" if through else ""
+    move = Move(State.QUEUED, Step.DOWNLOAD, due=ledger.now(), came=came)
     return ledger.move(ledger.get(job_id), move, Checkpoint(), ())
 
 
@@ -130,6 +131,20 @@ def test_a_slot_of_a_render_is_kept_from_one_look_to_the_next(ledger: Ledger) ->
     until = ledger.now() + 30
     assert ledger.move(ledger.get("a"), Move(State.WAITING, Step.POLL, until, until), Checkpoint(), ())
     assert slots.take("b") is False
+
+
+def test_a_slot_handed_over_between_the_refusal_and_the_wait_is_not_waited_for(ledger: Ledger) -> None:
+    slots = Slots(ledger, "edit", 1, while_running=True)
+    for job_id in ("a", "refused"):
+        running(ledger, job_id)
+    assert [slots.take(job_id) for job_id in ("a", "refused")] == [True, False]
+    assert leave(ledger, "a")
+    until = ledger.now() + 60
+    move = Move(State.WAITING, Step.UPLOAD, until, until, came="line")
+    assert ledger.move(ledger.get("refused"), move, Checkpoint(), ())
+    assert "refused" in [due.job_id for due in ledger.take_due(5)]
+    assert ledger.claim("refused", Step.UPLOAD, "w", 30)
+    assert slots.take("refused") is True
 
 
 def test_a_slot_handed_over_stays_with_the_one_that_was_called(ledger: Ledger) -> None:
