@@ -33,10 +33,10 @@ class Seen:
     commands: float
 
 
-def measure(files: int) -> Seen:
-    """One worker; nobody but it asks Redis meanwhile, except for the jobs that are taken in."""
+def measure(files: int, workers: int) -> Seen:
+    """So many workers; nobody but they asks Redis meanwhile, except for the jobs that are taken in."""
     with simulated(0.0, **SETTINGS) as stage:
-        clips = _warm(stage, files)
+        clips = _warm(stage, files, workers)
         before, began = _stats(stage), time.monotonic()
         submit(stage, clips)
         stage.wait(lambda: delivered(stage.outbox) == files + WARM, 300, 0.05)
@@ -49,16 +49,17 @@ def measure(files: int) -> Seen:
 def whose(files: int) -> dict[str, Counter[str]]:
     """The commands of a run by whom they serve: ours, ours inside scripts, Celery's, or others."""
     with simulated(0.0, **SETTINGS) as stage:
-        clips = _warm(stage, files)
+        clips = _warm(stage, files, 1)
         with _Listener(stage.redis_url) as listener:
             submit(stage, clips)
             stage.wait(lambda: delivered(stage.outbox) == files + WARM, 300, 0.05)
         return listener.heard
 
 
-def _warm(stage: Stage, files: int) -> list[Path]:
-    """A worker that has done its first files; answers the rest."""
-    stage.worker()
+def _warm(stage: Stage, files: int, workers: int) -> list[Path]:
+    """Workers that have done their first files; answers the rest."""
+    for _ in range(workers):
+        stage.worker()
     ready(stage)
     clips = sources(stage, files + WARM)
     submit(stage, clips[:WARM])
@@ -122,19 +123,20 @@ def split(heard: dict[str, Counter[str]], files: int) -> str:
 
 
 def main() -> int:
-    chosen = numbers(__doc__, files=400, listened=100, runs=3)
+    chosen = numbers(__doc__, files=400, workers=2, listened=100, runs=3)
     start = machine()
-    seen = [measure(chosen.files) for _ in range(chosen.runs)]
+    seen = [measure(chosen.files, chosen.workers) for _ in range(chosen.runs)]
+    alone = [measure(chosen.files, 1).per_s for _ in range(chosen.runs)]
     heard = split(whose(chosen.listened), chosen.listened)
     per_s, trips, commands = ([getattr(one, name) for one in seen] for name in ("per_s", "trips", "commands"))
     row = Row(
-        "bookkeeping: a service that answers at once, six steps a file",
+        f"bookkeeping: a service that answers at once, six steps a file, {chosen.workers} workers",
         "≥ 40 files/s on 2 cores, Redis and service included; round trips counted",
         f"{told(per_s, 'files/s')}; a file: {told(trips, 'trips', 0)}, {told(commands, 'commands', 0)}",
         COMMAND,
         statistics.median(per_s) >= 40,
     )
-    return tell([row], start, f"Commands a file: {heard}.")
+    return tell([row], start, f"One worker: {told(alone, 'files/s')}. Commands a file: {heard}.")
 
 
 if __name__ == "__main__":

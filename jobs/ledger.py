@@ -39,6 +39,14 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Letter:
+    """A message as it lies in the broker: its queue's key, and its text."""
+
+    queue: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """What a fenced write makes of a running job; ``due`` None = out of the clock (it has ended)."""
 
@@ -50,6 +58,7 @@ class Move:
     attempts: int = 0
     started: float = 0.0
     problem: Problem | None = None
+    letter: Letter | None = None  # goes out with the write
     came: Literal["", "through", "line"] = ""  # the step did what it is for; it stands in line for a slot
 
 
@@ -154,8 +163,9 @@ class Ledger:
         if move:
             head += [move.state, move.until, "" if move.due is None else move.due, move.reason]
             head += [move.came, move.step]
+            head += [move.letter.queue, move.letter.text] if move.letter else ["", ""]
         else:
-            head += [""] * 6
+            head += [""] * 8
         with reaching():
             return bool(self.scripts.write(args=[*head, *_flat(fields)]))
 
@@ -178,6 +188,13 @@ class Ledger:
             for queue in queues:
                 pipe.llen(queue)
             return list(pipe.execute())
+
+    def post(self, letters: Iterable[Letter]) -> None:
+        """Put messages into their queues; one that is lost is brought back by the clock."""
+        with reaching(), self.client.pipeline(transaction=False) as pipe:
+            for letter in letters:
+                pipe.lpush(letter.queue, letter.text)
+            pipe.execute()
 
     # --- a person's word --------------------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 """The clock every worker runs: what is due gets its message, closed gates are looked at (invariant 1)."""
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -9,8 +8,9 @@ import structlog
 from jobs.errors import LedgerUnreachable
 from jobs.gates import Closed, Gates
 from jobs.ledger import Ledger
-from jobs.model import Gate, Step
+from jobs.model import Gate
 from nemo import NemoClient, NemoError
+from worker.letters import Write
 
 log = structlog.get_logger()
 
@@ -33,12 +33,10 @@ NEVER_PROBED = frozenset({Gate.PAUSED, Gate.BUDGET})
 class Clock:
     """Sends the messages of due jobs; N clocks send one message for a due job."""
 
-    def __init__(
-        self, ledger: Ledger, send: Callable[[str, Step, str], None], queues: list[str], lease_s: float
-    ) -> None:
+    def __init__(self, ledger: Ledger, letter: Write, queues: list[str], lease_s: float) -> None:
         """``queues`` are the broker's keys whose lengths bound what is sent: what has begun, and the rest."""
         self._ledger = ledger
-        self._send = send
+        self._letter = letter
         self._queues = queues
         self._lease_s = lease_s
         self._away = False
@@ -70,8 +68,7 @@ class Clock:
         waiting = self._ledger.messages_waiting(self._queues)
         limit, room = MAX_MESSAGES - sum(waiting[:1]), MAX_MESSAGES - sum(waiting[1:])
         due = self._ledger.take_due(limit, self._lease_s, room=room)
-        for item in due:
-            self._send(item.job_id, item.step, item.lane)
+        self._ledger.post(self._letter(item.job_id, item.step, item.lane) for item in due)
         return len(due)
 
 

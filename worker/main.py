@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -21,10 +22,11 @@ from jobs.connection import connect
 from jobs.errors import LedgerUnreachable
 from jobs.ledger import Ledger
 from worker.clock import Clock, ClockThread, Prober
+from worker.letters import Write, letters
 from worker.outbox import sweep
 from worker.runner import Runner
 from worker.shop import Shop, open_shop
-from worker.tasks import register, sender
+from worker.tasks import register
 
 log = structlog.get_logger()
 
@@ -46,16 +48,16 @@ def main() -> int:
     url = settings.redis_url.get_secret_value()
     app = make_app(url, settings)
     ledger = Ledger(connect(url, max_connections=settings.concurrency + 50))
-    send = sender(app, lambda job_id, gone: log.warning("message not sent", job=job_id, reason=str(gone)))
     compare_clocks(ledger)
     with nemo.http_client(settings.concurrency + 20) as http:
-        shop = open_shop(settings, ledger, http, send)
+        letter = letters(app)
+        shop = open_shop(settings, ledger, http, partial(letter, lane="begun"))
         try:
             shop.observe.start()
         except ConfigError as wrong:
             print(f"dropscore worker: {wrong}", flush=True)
             return 2
-        return _work(app, shop)
+        return _work(app, shop, letter)
 
 
 def compare_clocks(ledger: Ledger, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -72,7 +74,7 @@ def compare_clocks(ledger: Ledger, sleep: Callable[[float], None] = time.sleep) 
             sleep(1.0)
 
 
-def _work(app: Celery, shop: Shop) -> int:
+def _work(app: Celery, shop: Shop, letter: Write) -> int:
     settings = shop.settings
     register(app, Runner(shop).run)
     prober = Prober(
@@ -82,7 +84,7 @@ def _work(app: Celery, shop: Shop) -> int:
         probe_s=settings.gate_probe_s,
         edit_credits=settings.edit_credits,
     )
-    clock = ClockThread(Clock(shop.ledger, shop.send, queue_keys(), settings.lease_s), prober)
+    clock = ClockThread(Clock(shop.ledger, letter, queue_keys(), settings.lease_s), prober)
     sweep(settings)
     by_hand = _stop_quickly(shop.stopping)
     shop.heartbeat.start()

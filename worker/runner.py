@@ -166,9 +166,9 @@ class Runner:
         until = now + after_s
         state = State.WAITING if after_s else State.QUEUED
         due = until if after_s else now + self._shop.settings.lease_s
-        self._end(lease, Move(state, step, until if after_s else 0.0, due, came="through"), ended=now)
-        if not after_s:
-            self._shop.send(lease.job.id, step, "begun")
+        letter = None if after_s else self._shop.letter(lease.job.id, step)
+        move = Move(state, step, until if after_s else 0.0, due, letter=letter, came="through")
+        self._end(lease, move, ended=now)
 
     def _on_error(self, ctx: Context, error: Exception) -> None:
         gate = gate_of(error)

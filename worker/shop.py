@@ -19,7 +19,7 @@ from jobs.durations import Durations
 from jobs.gates import Gates
 from jobs.groups import Groups
 from jobs.lease import Heartbeat, Lease
-from jobs.ledger import Ledger
+from jobs.ledger import Ledger, Letter
 from jobs.limits import RateLimit
 from jobs.model import Step
 from jobs.slots import Slots
@@ -34,8 +34,8 @@ log = structlog.get_logger()
 RENDERS_CLOUD = 64
 """Renders at once at a service whose limit nobody told us."""
 
-Send = Callable[[str, Step, str], None]
-"""Sends a job's message: job id, step, lane."""
+WriteNext = Callable[[str, Step], Letter]
+"""Writes the message that lets a job go on at a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,14 @@ class Shop:
     waits: Waits
     platform: str
     owner: str
-    send: Send
+    letter: WriteNext
     stopping: threading.Event
     rng: random.Random
     observe: Observers
 
 
-def open_shop(settings: Settings, ledger: Ledger, http: httpx.Client, send: Send) -> Shop:
-    """Everything a runner needs, from the settings, a ledger, an HTTP client and a way to send messages."""
+def open_shop(settings: Settings, ledger: Ledger, http: httpx.Client, letter: WriteNext) -> Shop:
+    """Everything a runner needs, from the settings, a ledger, an HTTP client and a way to write messages."""
     heartbeat = Heartbeat(ledger, settings.lease_s, _say_lost)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     rng = random.Random()
@@ -74,7 +74,7 @@ def open_shop(settings: Settings, ledger: Ledger, http: httpx.Client, send: Send
         waits=open_waits(settings, ledger, rng),
         platform=platform_of(settings),
         owner=owner,
-        send=send,
+        letter=letter,
         stopping=threading.Event(),
         observe=open_observers(settings, ledger, heartbeat, owner),
         rng=rng,

@@ -6,14 +6,12 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from celery.worker import state
-from kombu.exceptions import OperationalError
 
-from config.celery_app import BACKLOG, BEGUN, NEW, TASKS
+from config.celery_app import TASKS
 from jobs.model import Step
 
 EVENTS_EVERY_S = 0.25
 MAX_EVENTS = 500
-QUEUES = {"begun": BEGUN, "new": NEW, "backlog": BACKLOG}
 
 
 def register(app: Celery, run: Callable[[str, Step], None]) -> None:
@@ -60,17 +58,3 @@ def _wake(c: Any) -> None:
 
 def _nothing() -> None:
     """What a loop does that was only to be woken."""
-
-
-def sender(app: Celery, on_lost: Callable[[str, Exception], None]) -> Callable[[str, Step, str], None]:
-    """A function that sends a job's message; a message that cannot be sent is the clock's business."""
-
-    def send(job_id: str, step: Step, lane: str) -> None:
-        try:
-            app.send_task(
-                f"{TASKS}{step}", args=[job_id], queue=QUEUES[lane], ignore_result=True, retry=False
-            )
-        except (OperationalError, OSError) as gone:
-            on_lost(job_id, gone)
-
-    return send

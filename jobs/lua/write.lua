@@ -1,13 +1,15 @@
 -- A fenced write: refused when the epoch is stale or the job is no longer running.
 -- ARGV: prefix, id, epoch, now, state ('' = stays running), until, due ('' = not in the clock), gate,
---       'through' when the step is, 'line' when the job stands in line, step, then fields.
+--       'through' when the step is, 'line' when the job stands in line, step, queue and text of a message to send
+--       ('' = none), then fields.
 -- Answers 1 when written, 0 when refused.
 local p, id, now, state, ends, due = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local job = p .. 'job:' .. id
 local at = redis.call('HMGET', job, 'epoch', 'state')
 if at[1] ~= ARGV[3] or at[2] ~= 'running' then return 0 end
-if #ARGV > 10 then redis.call('HSET', job, unpack(ARGV, 11)) end
+if #ARGV > 12 then redis.call('HSET', job, unpack(ARGV, 13)) end
 if state == '' then return 1 end
+if ARGV[11] ~= '' then redis.call('LPUSH', ARGV[11], ARGV[12]) end
 
 -- The gate may have opened since it was looked at; whoever parks behind it then would be forgotten.
 if state == 'parked' and redis.call('HEXISTS', p .. 'gates', ARGV[8]) == 0 then

@@ -4,11 +4,10 @@ import json
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import httpx
 import nemo
 from config.settings import Settings
 from jobs.connection import connect
-from jobs.ledger import Ledger
+from jobs.ledger import Ledger, Letter
 from jobs.model import ACTIVE, Gate, Job, Spec, State, Step, identity
 from worker.clock import Clock, Prober
 from worker.runner import Runner
@@ -83,7 +82,7 @@ class Plant:
     clock: Clock
     prober: Prober
     outbox: Path
-    messages: "deque[tuple[str, Step]]" = field(default_factory=deque)
+    messages: "Messages"
 
     def submit(self, source: Path, *instructions: str, name: str = "", **changes: Any) -> str:
         """Take a file in as the producer does; answers the job's id."""
@@ -137,6 +136,7 @@ class Plant:
         return dict(json.loads(Path(self.job(job_id).spec.result).read_text()))
 
 
+QUEUE = "plant:messages"
 FAST: dict[str, Any] = {
     "DROPSCORE_BACKEND": "local",
     "DROPSCORE_POLL_INTERVAL": 0.1,
@@ -147,6 +147,24 @@ FAST: dict[str, Any] = {
 }
 
 
+class Messages:
+    """What lies in the broker's place."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._client = ledger.client
+
+    def __len__(self) -> int:
+        return int(self._client.llen(QUEUE))
+
+    def popleft(self) -> tuple[str, Step]:
+        job_id, step = str(self._client.rpop(QUEUE)).split()
+        return job_id, Step(step)
+
+
+def _letter(job_id: str, step: Step, _lane: str = "begun") -> Letter:
+    return Letter(QUEUE, f"{job_id} {step}")
+
+
 class open_plant:  # noqa: N801  (a context manager used like a function)
     """A plant with settings of one's own."""
 
@@ -155,17 +173,14 @@ class open_plant:  # noqa: N801  (a context manager used like a function)
         self._client.flushall()
         settings = Settings(**{"NEMO_API_URL": studio.url, **said})
         self._http = nemo.http_client(50)
-        messages: deque[tuple[str, Step]] = deque()
         ledger = Ledger(self._client)
-        shop = open_shop(
-            settings, ledger, self._http, lambda job_id, step, _lane: messages.append((job_id, step))
-        )
+        shop = open_shop(settings, ledger, self._http, _letter)
         outbox.mkdir(parents=True, exist_ok=True)
-        clock = Clock(ledger, shop.send, [], settings.lease_s)
+        clock = Clock(ledger, _letter, [], settings.lease_s)
         prober = Prober(
             ledger, shop.gates, shop.client, probe_s=settings.gate_probe_s, edit_credits=settings.edit_credits
         )
-        self._plant = Plant(shop, studio, Runner(shop), clock, prober, outbox, messages)
+        self._plant = Plant(shop, studio, Runner(shop), clock, prober, outbox, Messages(ledger))
 
     def __enter__(self) -> Plant:
         self._plant.shop.heartbeat.start()
