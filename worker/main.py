@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -51,7 +50,7 @@ def main() -> int:
     compare_clocks(ledger)
     with nemo.http_client(settings.concurrency + 20) as http:
         letter = letters(app)
-        shop = open_shop(settings, ledger, http, partial(letter, lane="begun"))
+        shop = open_shop(settings, ledger, http, lambda job_id, step: letter(job_id, step, "begun"))
         try:
             shop.observe.start()
         except ConfigError as wrong:
