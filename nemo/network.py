@@ -5,6 +5,7 @@ so a long wait is made of short ones there, and between them the caller's check 
 and a thousand streams need no thread but their own.
 """
 
+import select
 import socket
 import ssl
 import threading
@@ -68,9 +69,15 @@ class PatientStream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what came, empty at the end; after a full read it may be more than `max_bytes`."""
         size_bytes = max(max_bytes, FAST_BYTES) if self._fast else max_bytes
-        data = _in_slices(partial(self._stream.read, size_bytes), httpcore.ReadTimeout, timeout)
+        data = _in_slices(partial(self._receive, size_bytes), httpcore.ReadTimeout, timeout)
         self._fast = len(data) >= max_bytes
         return data
+
+    def _receive(self, size_bytes: int, timeout_s: float) -> bytes:
+        # A socket that is read from holds room for all it may get: 64 KB for each of a thousand open streams.
+        if not self._fast and not _readable(self._stream.get_extra_info("socket"), timeout_s):
+            raise httpcore.ReadTimeout
+        return self._stream.read(size_bytes, timeout_s)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of `buffer`."""
@@ -101,6 +108,15 @@ class PatientStream(httpcore.NetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """Return what the wrapped stream knows."""
         return self._stream.get_extra_info(info)
+
+
+def _readable(sock: socket.socket, timeout_s: float) -> bool:
+    """Wait until there is something to read, or the end."""
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return True
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    return bool(waiting.poll(timeout_s * 1000))
 
 
 class PatientBackend(httpcore.SyncBackend):

@@ -186,13 +186,13 @@ class Producer:
     def _look(self, root: str, below: str | None) -> int | None:
         self._taker.list_sidecars(root)
         files, nearby = 0, self._taker.nearby()
-        # A file system that must be polled is another host's: its clock and its times are not ours to trust.
-        local = not any(watcher.polls for watcher in self._watchers if watcher.root == root)
+        # A file system of another host has another clock: its times are not ours to trust.
+        near = any(watcher.near for watcher in self._watchers if watcher.root == root)
         for chunk in _chunks(walk(root, self._rules, below)):
             files += len(chunk)
             now, wall_s = self._clock(), self._timing.wall()
             for found in self._taker.unseen(chunk, nearby):
-                self._consider(found, now, found.reading.calm_s(wall_s) if local else 0.0)
+                self._consider(found, now, found.reading.calm_s(wall_s) if near else 0.0)
             while is_remote(root) and len(self._ready) > _CHUNK and not self._stop.is_set():
                 self._take()  # a bucket is larger than our memory
             if self._stop.is_set():

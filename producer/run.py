@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from jobs.intake import Intake
 from jobs.ledger import Ledger
 from producer.instructions import Defaults, Wish
 from producer.loop import Producer, Timing
+from producer.mounts import is_deaf
 from producer.naming import absolute
 from producer.roots import Homes, Watched
 from producer.scan import Rules
@@ -65,7 +66,8 @@ def produce(
         for root in roots
     }
     beat = partial(say_alive, ledger, socket.gethostname())
-    producer = _producer(settings, modes, _rules(settings, roots, options), taker, beat)
+    near = {root.path for root in roots if root.watch != "poll" and not is_deaf(root.path)[0]}
+    producer = _producer(settings, modes, near, _rules(settings, roots, options), taker, beat)
     try:
         return producer.run(stop, once=options.once)
     finally:
@@ -78,13 +80,14 @@ def produce(
 def _producer(
     settings: Settings,
     modes: Mapping[str, Watch],
+    near: Collection[str],
     rules: Rules,
     taker: Taker,
     beat: Callable[[], None],
 ) -> Producer:
     events: SimpleQueue[Event] = SimpleQueue()
     watchers = [
-        Lister(root, events) if is_remote(root) else Watcher(root, mode, events)
+        Lister(root, events) if is_remote(root) else Watcher(root, mode, events, near=root in near)
         for root, mode in modes.items()
     ]
     settler = Settler(settings.settle_s, settings.sidecar_wait_s)

@@ -86,13 +86,15 @@ def choose(root: str, mode: Watch) -> Watch:
 class Watcher:
     """One root, watched: `check` says whether it is there, and keeps its observer alive.
 
-    ``away`` is "" or the reason why nothing is concluded from what the root shows.
+    ``away`` is "" or the reason why nothing is concluded from what the root shows; ``near``: the times of its
+    files are this host's.
     """
 
-    def __init__(self, root: str, mode: Watch, events: "SimpleQueue[Event]") -> None:
+    def __init__(self, root: str, mode: Watch, events: "SimpleQueue[Event]", *, near: bool = False) -> None:
         """Nothing is watched before the first `check`; ``poll`` needs no observer at all."""
         self.root = root
         self.polls = mode == "poll"
+        self.near = near
         self.away = ""
         self._events = events
         self._observer: BaseObserver | None = None
