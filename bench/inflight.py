@@ -31,7 +31,7 @@ class Seen:
 def measure(files: int, scale: int) -> Seen:
     """One worker, one service, one run, 1:``scale``."""
     settings = {"DROPSCORE_CONCURRENCY": files + 24, "DROPSCORE_POLL_INTERVAL": POLL_S / scale}
-    with simulated(1 / scale, DROPSCORE_MAX_TRANSFERS=200, **settings) as stage:
+    with simulated(1 / scale, **settings) as stage:
         clips = sources(stage, files)
         worker = stage.worker()
         ready(stage)
