@@ -85,7 +85,10 @@ def prefect_python() -> Path:
     venv.create(_PREFECT, clear=True, with_pip=True)
     command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes"]
     try:
-        subprocess.run([*command, "-r", str(pins)], check=True, timeout=PATIENCE_S, stdout=sys.stderr)
+        # The pins are complete, and some versions of pip trip over extras among hashes.
+        subprocess.run(
+            [*command, "--no-deps", "-r", str(pins)], check=True, timeout=PATIENCE_S, stdout=sys.stderr
+        )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failed:
         raise PeerBrokenError("Prefect could not be installed") from failed
     stamp.write_text(digest, encoding="ascii")
