@@ -1,5 +1,6 @@
 """Is a downloaded file a whole, playable video?  Nothing is delivered that is not."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -14,12 +15,20 @@ PLAUSIBLE = 10
 """So many times longer or shorter than the timeline an output may be: foreign drafts say little."""
 
 
+_READERS = ThreadPoolExecutor(4, "reader")
+"""What FFmpeg allocates stays with the thread it was used in: few threads, and not each of a thousand."""
+
+
 def playable(path: Path, expected_s: float | None) -> float:
     """The duration in seconds of a file with a video and an audio stream that is there to its last packet.
 
     ``expected_s`` is the timeline's duration, if known.
     Raises OutputBroken with one clear line.
     """
+    return _READERS.submit(_length_s, path, expected_s).result()
+
+
+def _length_s(path: Path, expected_s: float | None) -> float:
     try:
         with av.open(str(path)) as container:
             kinds = {stream.type for stream in container.streams}
