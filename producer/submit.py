@@ -17,6 +17,8 @@ from jobs.ledger import Ledger, Submitted
 from jobs.model import ACTIVE, Job, State, Step
 from producer.delivered import free, is_done
 from producer.prepare import Place, Prepared, different
+from producer.scan import read
+from producer.settle import Reading
 from stores import exists, is_remote, store_of
 
 MAX_WAITING = 1000
@@ -194,8 +196,11 @@ def _agree(prepared: Prepared, known: Job) -> bool:
     size_bytes = prepared.spec.size_bytes
     if known.spec.is_url or size_bytes > COMPARED_BYTES or known.spec.size_bytes != size_bytes:
         return True
+    spec = known.spec
+    if read(spec.source) != Reading(spec.size_bytes, spec.mtime_ns, spec.etag):
+        return True  # gone, or written to since: it no longer shows what was taken in
     try:
-        return _same(prepared.spec.source, known.spec.source)
+        return _same(prepared.spec.source, spec.source)
     except OSError:
         return True  # one of them is gone: moved, and then it is the same
 

@@ -215,6 +215,15 @@ def test_files_whose_samples_agree_but_not_their_content_are_two_jobs(bench, unl
     assert list(bench.duplicates()) == [str(bench.inbox / "c.mp4")]
 
 
+def test_a_copy_of_what_was_written_to_since_is_still_a_copy(bench, unlike):
+    bench.put("a.mp4", unlike(1))
+    bench.once()
+    bench.put("a.mp4", unlike(2))
+    bench.put("copy.mp4", unlike(1))
+    bench.once()
+    assert list(bench.duplicates()) == [str(bench.inbox / "copy.mp4")]
+
+
 def test_another_instruction_is_new_work_and_never_replaces_an_output(bench, unlike):
     bench.put("a.mp4", unlike(1))
     bench.once()
