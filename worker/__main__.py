@@ -2,7 +2,11 @@
 
 import sys
 
-from worker.main import main
+from worker.main import INTERRUPTED, main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        code = main()
+    except KeyboardInterrupt:  # before there was anything to end politely
+        code = INTERRUPTED
+    sys.exit(code)
