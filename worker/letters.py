@@ -27,7 +27,8 @@ Write = Callable[[str, Step, str], Letter]
 
 def letters(app: Celery) -> Write:
     """A function that writes messages; raises what kombu raises when the broker is away."""
-    patterns = {(step, lane): _pattern(app, step, lane) for step in Step for lane in QUEUES}
+    with app.connection_for_write() as connection, connection.channel() as channel:
+        patterns = {(step, lane): _pattern(app, channel, step, lane) for step in Step for lane in QUEUES}
 
     def letter(job_id: str, step: Step, lane: str) -> Letter:
         text, rest = patterns[step, lane]
@@ -40,14 +41,13 @@ def letters(app: Celery) -> Write:
     return letter
 
 
-def _pattern(app: Celery, step: Step, lane: str) -> tuple[str, Any]:
+def _pattern(app: Celery, channel: Any, step: Step, lane: str) -> tuple[str, Any]:
     """A step's message with blanks, and what its body holds besides the arguments."""
     caught: list[dict[str, Any]] = []
-    with app.connection_for_write() as connection, connection.channel() as channel:
-        channel._put = lambda _queue, message, **_: caught.append(message)
-        with app.amqp.Producer(channel) as producer:
-            to = {"queue": QUEUES[lane], "producer": producer, "retry": False}
-            app.send_task(f"{TASKS}{step}", [_JOB], task_id=_TASK, ignore_result=True, **to)
+    channel._put = lambda _queue, message, **_: caught.append(message)
+    with app.amqp.Producer(channel) as producer:
+        to = {"queue": QUEUES[lane], "producer": producer, "retry": False}
+        app.send_task(f"{TASKS}{step}", [_JOB], task_id=_TASK, ignore_result=True, **to)
     (message,) = caught
     _args, _kwargs, rest = json.loads(base64.b64decode(message["body"]))
     message["body"] = _BODY
