@@ -31,6 +31,7 @@ SCRIPTS = (
     "release",
     "follow",
     "tell",
+    "pace",
 )
 
 # A dropped connection is tried again for about five seconds; what must wait longer says so (`jobs.lease`).

@@ -23,7 +23,7 @@ class Groups:
             return bool(self._ledger.scripts.turn(args=self._args(group, job_id)))
 
     def leave(self, group: str, job_id: str) -> None:
-        """Give the turn up; the first in line is due at once. Harmless when the job had none."""
+        """Give the turn up; the first in line is called. Harmless when the job had none."""
         with reaching():
             self._ledger.scripts.release(args=self._args(group, job_id))
 

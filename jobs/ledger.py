@@ -59,7 +59,7 @@ class Move:
     started: float = 0.0
     problem: Problem | None = None
     letter: Letter | None = None  # goes out with the write
-    came: Literal["", "through", "line"] = ""  # the step did what it is for; it stands in line for a slot
+    came: Literal["", "through", "line"] = ""  # the step did what it is for; it stands in line for a turn
 
 
 class Ledger:

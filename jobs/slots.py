@@ -1,8 +1,8 @@
 """Slots: how many jobs may do a thing at once, over all workers; the rest wait in line.
 
 A job that gets no slot waits without holding a thread. A slot is given back by the write that ends the step
-(`jobs/lua/write.lua`), which calls the next in line. The number adapts: a 429 halves it, each clean use
-raises it again by one.
+(`jobs/lua/write.lua`), which calls the next in line. The number adapts: a 429 halves it, and each ten seconds
+in which one came through allow half as many again.
 """
 
 from jobs.connection import PREFIX, reaching
@@ -34,6 +34,6 @@ class Slots:
 
     def slow_down(self) -> int:
         """Half as many at once from now on; answers how many."""
-        args = [PREFIX, self._kind, self._most, int(COOL_S * 1000)]
+        args = [PREFIX, self._kind, self._most, int(COOL_S * 1000), self._ledger.now()]
         with reaching():
             return int(self._ledger.scripts.halve(args=args))

@@ -50,7 +50,7 @@ from nemo.model import (
     Uploaded,
     UploadedFile,
 )
-from nemo.network import http_client
+from nemo.network import http_client, pause
 from nemo.phrases import asks_for_music, is_question, is_temporary_noise, route, without_export
 from nemo.phrases_table import Action
 from nemo.timeline import Track, TrackKind
@@ -127,6 +127,7 @@ __all__ = [
     "is_question",
     "is_temporary_noise",
     "mask",
+    "pause",
     "route",
     "translate",
     "without_export",

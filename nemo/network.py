@@ -45,6 +45,15 @@ def watching(check: Callable[[], None]) -> Iterator[None]:
         _local.check = before
 
 
+def pause(seconds: float) -> None:
+    """Sleep; the check of `watching` is called meanwhile, and what it raises comes out."""
+    until = time.monotonic() + seconds
+    while (left_s := until - time.monotonic()) > 0:
+        time.sleep(min(SLICE_S, left_s))
+        if (check := getattr(_local, "check", None)) is not None:
+            check()
+
+
 def _in_slices(io: Callable[[float], _T], timed_out: type[Exception], timeout_s: float | None) -> _T:
     deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
     while True:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jobs.model import Step
 
 IN_LINE_S = 60.0
-"""How long a job in line for a slot waits before it asks again by itself; who leaves calls it sooner."""
+"""How long a job in line waits before it asks again by itself; who leaves calls it sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class Again:
 
     after_s: float
     reason: str = ""
-    in_line: bool = False  # for a slot: whoever gives one back hands it over, and it goes on at once
+    in_line: bool = False  # for a slot or a session: whoever leaves calls the next, who goes on at once
 
 
 def in_line(what: str) -> Again:
-    """The outcome of a step that got no slot."""
+    """The outcome of a step whose turn it is not."""
     return Again(IN_LINE_S, f"in line for {what}", in_line=True)
 
 

@@ -17,7 +17,7 @@ from worker.context import Context
 from worker.errors import Crashed, InternalError, StepError
 from worker.observe import Run
 from worker.outbox import part_path
-from worker.outcome import IN_LINE_S, Advance, Again, Done, Outcome, Unconfirmed
+from worker.outcome import Advance, Again, Done, Outcome, Unconfirmed, in_line
 from worker.policy import MAX_CRASHES, gate_of, problem_of, retry_of
 from worker.recovery import without_session
 from worker.shared import in_turn
@@ -84,7 +84,7 @@ class Runner:
     def _step(self, ctx: Context) -> Outcome:
         try:
             if not in_turn(ctx):
-                return Again(IN_LINE_S, "in line for the session")
+                return in_line("the session")
             return STEPS[ctx.job.step](ctx)
         except SessionNotFound as lost:
             return without_session(ctx, lost)
@@ -152,10 +152,10 @@ class Runner:
         match outcome:
             case Advance(step, after_s):
                 self._advance(lease, step, now, after_s)
-            case Again(after_s, reason, in_line):
+            case Again(after_s, reason, stands_in_line):
                 until = now + after_s
                 move = Move(State.WAITING, job.step, until, until, reason, job.attempts, job.started)
-                self._end(lease, replace(move, came="line" if in_line else ""))
+                self._end(lease, replace(move, came="line" if stands_in_line else ""))
             case Unconfirmed(message, advice, kind):
                 problem = Problem(kind=kind, message=message, advice=advice)
                 self._end(lease, Move(State.UNCONFIRMED, job.step, problem=problem), ended=now)

@@ -90,7 +90,7 @@ def open_client(settings: Settings, ledger: Ledger, http: httpx.Client) -> nemo.
     )
     skill = settings.chosen_skill()
     attribution = nemo.Attribution(skill.name, skill.version, platform_of(settings))
-    rate = RateLimit(ledger.client, settings.max_rate).wait if settings.max_rate else None
+    rate = RateLimit(ledger, settings.max_rate, nemo.pause).wait if settings.max_rate else None
     account = tokens(settings, ledger, endpoint, attribution, http, rate)
     return nemo.NemoClient(endpoint, attribution, account, http, before_request=rate)
 

@@ -8,7 +8,11 @@ if holder and holder ~= id then return end
 redis.call('HDEL', group, 'holder')
 -- Without a holder the next is called too: this one may have been called, and leaves without its turn.
 for _, next in ipairs(redis.call('ZRANGE', line, 0, -1)) do
-  if redis.call('HGET', p .. 'job:' .. next, 'state') == 'waiting' then
+  local its = redis.call('HGET', p .. 'job:' .. next, 'state')
+  if its == 'running' then -- it was refused just now, and is about to wait
+    redis.call('HSET', p .. 'job:' .. next, 'called', 1)
+    return
+  elseif its == 'waiting' then
     redis.call('HSET', p .. 'job:' .. next, 'until', 0)
     redis.call('ZADD', p .. 'due', ARGV[4], next)
     return

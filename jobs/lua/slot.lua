@@ -10,7 +10,7 @@ local function lives(holder)
   local at = redis.call('HMGET', p .. 'job:' .. holder, 'state', 'until')
   if at[1] == 'waiting' and at[2] == '0' then return true end -- called from the line, and on its way
   if ARGV[6] == '1' then return at[1] == 'running' and tonumber(at[2]) > now end
-  return at[1] == 'running' or at[1] == 'queued' or at[1] == 'waiting'
+  return at[1] == 'running' or at[1] == 'queued' or at[1] == 'waiting' or at[1] == 'parked'
 end
 if redis.call('ZCARD', slots) >= limit and redis.call('SET', slots .. ':swept', 1, 'NX', 'PX', 1000) then
   for _, holder in ipairs(redis.call('ZRANGE', slots, 0, -1)) do

@@ -19,9 +19,12 @@ while first ~= id and ended(first) do
 end
 if first ~= id then
   redis.call('HDEL', group, 'holder')
-  if redis.call('HGET', p .. 'job:' .. first, 'state') == 'waiting' then
+  local its = redis.call('HGET', p .. 'job:' .. first, 'state')
+  if its == 'waiting' then
     redis.call('HSET', p .. 'job:' .. first, 'until', 0)
     redis.call('ZADD', p .. 'due', now, first)
+  elseif its == 'running' then -- it was refused just now, and is about to wait
+    redis.call('HSET', p .. 'job:' .. first, 'called', 1)
   end
   return 0
 end

@@ -4,6 +4,7 @@
 --       ('' = none), then fields.
 -- Answers 1 when written, 0 when refused.
 local p, id, now, state, ends, due = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local came, step = ARGV[9], ARGV[10]
 local job = p .. 'job:' .. id
 local at = redis.call('HMGET', job, 'epoch', 'state')
 if at[1] ~= ARGV[3] or at[2] ~= 'running' then return 0 end
@@ -27,26 +28,26 @@ else
 end
 if state == 'parked' then redis.call('ZADD', p .. 'parked:' .. ARGV[8], now, id) end
 
--- After a 429 each clean use allows one slot more, up to the most there may be: an edit takes half a minute, so
--- one more for each round of all slots would take hours to come back.
-local function limit_after(limits, most)
+-- How many may hold a slot. A 429 has halved it; half as many again are allowed each ten seconds in which one
+-- came through, up to the most there may be.
+local function limit_of(kind, proven)
+  local limits = p .. 'limit:' .. kind
+  local most, time = tonumber(redis.call('GET', limits .. ':most')), tonumber(now)
   local limit = math.min(most, tonumber(redis.call('GET', limits) or most))
-  if ARGV[9] == 'through' and limit < most then
-    limit = limit + 1
+  if proven and limit < most and time >= tonumber(redis.call('GET', limits .. ':grows') or 0) then
+    limit = math.min(most, math.ceil(limit * 1.5))
     redis.call('SET', limits, limit)
+    redis.call('SET', limits .. ':grows', time + 10)
   end
   return limit
 end
 
--- Give a slot of a kind back. It is handed to the next in line, who is called: left open, whoever comes by
--- would take it, and those who wait would wait for ever.
-local function leave(kind)
-  local slots, line, limits = p .. 'slots:' .. kind, p .. 'line:' .. kind, p .. 'limit:' .. kind
-  if state ~= 'waiting' then redis.call('ZREM', line, id) end
-  if redis.call('ZREM', slots, id) == 0 then return end
-  local most = tonumber(redis.call('GET', limits .. ':most'))
-  if not most then return end -- nobody ever stood in line
-  local room = limit_after(limits, most) - redis.call('ZCARD', slots)
+-- Hand what is free to the next in line, and call them: left open, whoever comes by would take it, and those who
+-- wait would wait for ever.
+local function hand_over(kind, proven)
+  local slots, line = p .. 'slots:' .. kind, p .. 'line:' .. kind
+  if redis.call('EXISTS', p .. 'limit:' .. kind .. ':most') == 0 then return end -- nobody ever stood in line
+  local room = limit_of(kind, proven) - redis.call('ZCARD', slots)
   while room > 0 do
     local next = redis.call('ZRANGE', line, 0, 0)[1]
     if not next then return end
@@ -55,26 +56,33 @@ local function leave(kind)
     if its == 'waiting' then
       redis.call('HSET', p .. 'job:' .. next, 'until', 0)
       redis.call('ZADD', p .. 'due', now, next)
+    elseif its == 'running' then -- it was refused just now, and is about to wait
+      redis.call('HSET', p .. 'job:' .. next, 'called', 1)
     end
-    if its == 'waiting' or its == 'running' then -- one that runs was refused just now, and is about to wait
+    if its == 'waiting' or its == 'running' then
       redis.call('ZADD', slots, now, next)
       room = room - 1
     end
   end
 end
 
--- A slot may have been handed over between the refusal and the wait for it.
-if ARGV[9] == 'line' then
-  for _, kind in ipairs({'edit', 'transfer', 'render'}) do
-    if redis.call('ZSCORE', p .. 'slots:' .. kind, id) then
-      redis.call('HSET', job, 'until', 0)
-      redis.call('ZADD', p .. 'due', now, id)
-      return 1
-    end
-  end
+local function leave(kind)
+  if state ~= 'waiting' then redis.call('ZREM', p .. 'line:' .. kind, id) end
+  if redis.call('ZREM', p .. 'slots:' .. kind, id) == 1 then hand_over(kind, came == 'through') end
+end
+
+-- It may have been called between the refusal and the wait: then there is nothing to wait for.
+if came == 'line' and redis.call('HDEL', job, 'called') == 1 then
+  redis.call('HSET', job, 'until', 0)
+  redis.call('ZADD', p .. 'due', now, id)
+  return 1
 end
 leave('edit')
 leave('transfer')
--- A render goes on without its job being run: its slot is kept from one look to the next.
-if ARGV[10] ~= 'poll' or (state ~= 'waiting' and state ~= 'queued') then leave('render') end
+-- A render goes on without its job being run: its slot is kept from one look to the next, behind a gate too.
+if step ~= 'poll' or (state ~= 'waiting' and state ~= 'queued' and state ~= 'parked') then
+  leave('render')
+elseif came == 'through' then
+  hand_over('render', true) -- it was taken on: that much the service allows
+end
 return 1

@@ -99,6 +99,10 @@ def renders(ledger: Ledger, most: int) -> Slots:
     return Slots(ledger, "render", most, while_running=False)
 
 
+def limit(ledger: Ledger) -> int:
+    return int(ledger.client.get("dropscore:limit:render"))
+
+
 def leave(ledger: Ledger, job_id: str, *, through: bool = False) -> bool:
     came: Literal["", "through"] = "through" if through else ""
     move = Move(State.QUEUED, Step.DOWNLOAD, due=ledger.now(), came=came)
@@ -130,6 +134,17 @@ def test_a_slot_of_a_render_is_kept_from_one_look_to_the_next(ledger: Ledger) ->
     assert slots.take("a") is True
     until = ledger.now() + 30
     assert ledger.move(ledger.get("a"), Move(State.WAITING, Step.POLL, until, until), Checkpoint(), ())
+    assert slots.take("b") is False
+
+
+def test_a_slot_of_a_render_is_kept_behind_a_gate(ledger: Ledger) -> None:
+    slots = renders(ledger, 1)
+    for job_id in ("a", "b"):
+        running(ledger, job_id)
+    assert slots.take("a") is True
+    close(Gates(ledger), Gate.RATE)
+    parked = Move(State.PARKED, Step.POLL, due=ledger.now() + 3600, reason=Gate.RATE)
+    assert ledger.move(ledger.get("a"), parked, Checkpoint(), ())
     assert slots.take("b") is False
 
 
@@ -179,20 +194,49 @@ def test_a_slot_held_while_running_ends_with_its_lease(ledger: Ledger, wall: Any
     assert slots.take("next") is True
 
 
-def test_a_429_halves_and_clean_work_raises_again(ledger: Ledger) -> None:
+def test_a_429_halves_and_clean_work_raises_again(ledger: Ledger, wall: Any) -> None:
     slots = renders(ledger, 8)
     for job_id in "abcdefgh":
         running(ledger, job_id)
         assert slots.take(job_id)
     assert slots.slow_down() == 4
     assert slots.slow_down() == 4  # the same burst
-    for job_id in "ab":
-        assert leave(ledger, job_id, through=True)
-    assert leave(ledger, "c")  # came to nothing
-    running(ledger, "next")
-    assert slots.take("next") is True  # five others are left, and two clean uses allow six
-    running(ledger, "another")
-    assert slots.take("another") is False
+    assert leave(ledger, "a", through=True)
+    assert limit(ledger) == 4  # ten seconds are not over: it may have been on its way before the refusal
+    wall.go(10)
+    assert leave(ledger, "b")  # came to nothing
+    assert limit(ledger) == 4
+    assert leave(ledger, "c", through=True)
+    assert leave(ledger, "d", through=True)
+    assert limit(ledger) == 6  # once in ten seconds
+    wall.go(10)
+    assert leave(ledger, "e", through=True)
+    assert limit(ledger) == 8
+
+
+def test_one_slot_becomes_two(ledger: Ledger, wall: Any) -> None:
+    slots = renders(ledger, 8)
+    running(ledger, "a")
+    assert slots.take("a")
+    assert slots.slow_down() == 1
+    wall.go(10)
+    assert leave(ledger, "a", through=True)
+    assert limit(ledger) == 2
+
+
+def test_a_render_that_is_taken_on_lets_the_next_begin(ledger: Ledger, wall: Any) -> None:
+    slots = renders(ledger, 8)
+    for job_id in ("a", "next"):
+        running(ledger, job_id)
+    assert slots.take("a")
+    slots.slow_down()
+    assert slots.take("next") is False
+    wait(ledger, "next")
+    wall.go(10)
+    later = ledger.now() + 30
+    begun = Move(State.WAITING, Step.POLL, later, later, came="through")
+    assert ledger.move(ledger.get("a"), begun, Checkpoint(), ())
+    assert "next" in [due.job_id for due in ledger.take_due(5)]
 
 
 def test_a_budget_counts_what_is_in_flight(ledger: Ledger) -> None:
@@ -211,8 +255,22 @@ def test_a_budget_counts_what_is_in_flight(ledger: Ledger) -> None:
 
 
 def test_the_rate_is_held_over_many_threads(ledger: Ledger) -> None:
-    limits = [RateLimit(ledger.client, 20) for _ in range(3)]
+    limits, left = [RateLimit(ledger, 20) for _ in range(3)], []
+
+    def ask(number: int) -> None:
+        limits[number % 3].wait()
+        left.append(time.monotonic())
+
     began = time.monotonic()
     with ThreadPoolExecutor(12) as pool:
-        list(pool.map(lambda n: limits[n % 3].wait(), range(60)))
-    assert time.monotonic() - began > 1.9
+        list(pool.map(ask, range(60)))
+    assert 2.9 < time.monotonic() - began < 4.5  # the first leaves at once, 59 follow
+    assert all(later - earlier > 0.5 for earlier, later in zip(left, left[14:], strict=False))  # no bursts
+
+
+def test_a_rate_under_one_a_second(ledger: Ledger) -> None:
+    naps: list[float] = []
+    limit = RateLimit(ledger, 0.5, naps.append)
+    for _ in range(3):
+        limit.wait()
+    assert [round(nap_s) for nap_s in naps] == [2, 4]
