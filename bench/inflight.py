@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 from bench.figures import Row, machine, numbers, tell, told
 from bench.memory import most_resident_mb
-from bench.stage import drawn, ready, simulated, sources, submit
+from bench.stage import CONTRACT_POLL_S, drawn, ready, simulated, sources, submit
 
 COMMAND = "python -m bench.inflight"
-POLL_S = 30.0
-"""The contract's interval (api-contract 2.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +28,12 @@ class Seen:
 
 def measure(files: int, scale: int) -> Seen:
     """One worker, one service, one run, 1:``scale``."""
-    settings = {"DROPSCORE_CONCURRENCY": files + 24, "DROPSCORE_POLL_INTERVAL": POLL_S / scale}
+    settings = {"DROPSCORE_CONCURRENCY": files + 24, "DROPSCORE_POLL_INTERVAL": CONTRACT_POLL_S / scale}
     with simulated(1 / scale, **settings) as stage:
         clips = sources(stage, files)
         worker = stage.worker()
         ready(stage)
-        longest = max(clips, key=lambda clip: drawn(clip.stem, 1 / scale, POLL_S / scale).whole_s)
+        longest = max(clips, key=lambda clip: drawn(clip.stem, 1 / scale, CONTRACT_POLL_S / scale).whole_s)
         alone = submit(stage, [longest], "alone-")
         alone_s = stage.wait(lambda: stage.done(alone) == 1, 300)
         began = time.monotonic()
@@ -54,7 +52,7 @@ def main() -> int:
     memory_mb, ended = [one.memory_mb for one in seen], min(one.ended for one in seen)
     ratio = statistics.median(all_s) / statistics.median(alone_s)
     good = ended == chosen.files and max(memory_mb) < 300 and ratio <= 1.25
-    scale, poll_s = 1 / chosen.scale, POLL_S / chosen.scale
+    scale, poll_s = 1 / chosen.scale, CONTRACT_POLL_S / chosen.scale
     nominal = max(drawn(f"clip{number:05d}", scale, poll_s).whole_s for number in range(chosen.files))
     row = Row(
         f"{chosen.files:,} files in flight in one worker, 1:{chosen.scale}",

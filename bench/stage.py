@@ -16,6 +16,8 @@ from tests.chaos.stage import EDIT, Stage
 
 POLL_S = 3.0
 SCALE = 0.1
+CONTRACT_POLL_S = 30.0
+"""Between two looks at a render at the service's own pace (api-contract 2.8)."""
 QUIET = {"DROPSCORE_LOG_LEVEL": "WARNING", "DROPSCORE_MAX_RENDERS": 100_000, "DROPSCORE_MAX_EDITS": 100_000}
 SERVICE = ("--simulate", "--renders-at-once", "100000", "--silent-share", "0")
 
