@@ -14,6 +14,7 @@ from nemo.errors import DownloadBroken, NemoError, UnsafeUrl
 from nemo.model import Downloaded, Render
 from nemo.network import watching
 from nemo.part_file import PartFile
+from nemo.receive import receive
 from nemo.transfer import Watch
 from nemo.transport import Call, Transport, origin, read_answer
 
@@ -171,12 +172,12 @@ class Download:
     def _store(self, response: httpx.Response, arrival: Arrival) -> Downloaded:
         size_bytes = arrival.offset_bytes
         with self._part.arriving(size_bytes, self._watch.check) as arriving:
-            for chunk in response.iter_raw():
+            for came_bytes in receive(response, arriving.room):
                 self._watch.check()
-                size_bytes += len(chunk)
+                size_bytes += came_bytes
                 if size_bytes > self._max_bytes:
                     raise self._too_large()
-                arriving.take(chunk)
+                arriving.came(came_bytes)
                 self._watch.report(size_bytes)
             sha256 = arriving.finish()
         if size_bytes == 0 or arrival.total_bytes not in (None, size_bytes):

@@ -5,6 +5,7 @@ so a long wait is made of short ones there, and between them the caller's check 
 and a thousand streams need no thread but their own.
 """
 
+import re
 import select
 import socket
 import ssl
@@ -67,20 +68,62 @@ def _in_slices(io: Callable[[float], _T], timed_out: type[Exception], timeout_s:
                 raise
 
 
+_HEAD_ENDS = re.compile(rb"\n\r?\n")
+
+
 class PatientStream(httpcore.NetworkStream):
-    """A socket that waits in short slices."""
+    """A socket that waits in short slices, and hands out the head of a response apart from its body."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         """Wrap `stream`, plain or TLS."""
         self._stream = stream
         self._fast = False
+        self._head: bytes | None = None  # what has come of a head that is not over
+        self._ahead = b""  # came with a head, and belongs behind it
+        self.at_body = False
+        """Whether the head is over, and nothing of the body has been handed out."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what came, empty at the end; after a full read it may be more than `max_bytes`."""
-        size_bytes = max(max_bytes, FAST_BYTES) if self._fast else max_bytes
-        data = _in_slices(partial(self._receive, size_bytes), httpcore.ReadTimeout, timeout)
-        self._fast = len(data) >= max_bytes
-        return data
+        self.at_body = False
+        data, self._ahead = self._ahead, b""
+        if not data:
+            size_bytes = max(max_bytes, FAST_BYTES) if self._fast else max_bytes
+            data = _in_slices(partial(self._receive, size_bytes), httpcore.ReadTimeout, timeout)
+            self._fast = len(data) >= max_bytes
+        return data if self._head is None else self._head_of(self._head, data)
+
+    def _head_of(self, before: bytes, data: bytes) -> bytes:
+        """Return what of `data` belongs to the head; the rest is for the next read."""
+        head = before + data
+        ends = _HEAD_ENDS.search(head, max(0, len(before) - 2))
+        if ends is None:
+            self._head = head
+            return data
+        size_bytes = ends.end() - len(before)
+        self._ahead = data[size_bytes:]
+        interim = re.match(rb"HTTP/\S+ 1", head)  # 103, say: the head of the answer itself follows
+        self._head, self.at_body = (b"", False) if interim else (None, True)
+        return data[:size_bytes]
+
+    def read_into(self, space: memoryview, timeout: float | None = None) -> int:
+        """Read the body past the parser; answers how many bytes came, 0 at the end."""
+        self.at_body = False
+        if self._ahead:
+            size_bytes = min(len(space), len(self._ahead))
+            space[:size_bytes], self._ahead = self._ahead[:size_bytes], self._ahead[size_bytes:]
+            return size_bytes
+        return _in_slices(partial(self._receive_into, space), httpcore.ReadTimeout, timeout)
+
+    def _receive_into(self, space: memoryview, timeout_s: float) -> int:
+        sock: socket.socket = self._stream.get_extra_info("socket")
+        try:
+            sock.settimeout(timeout_s)
+            return sock.recv_into(space)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
 
     def _receive(self, size_bytes: int, timeout_s: float) -> bytes:
         # A socket that is read from holds room for all it may get: 64 KB for each of a thousand open streams.
@@ -90,6 +133,7 @@ class PatientStream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of `buffer`."""
+        self._head = b""
         view = memoryview(buffer)
         while view:
             view = view[_in_slices(partial(self._send, view), httpcore.WriteTimeout, timeout) :]
@@ -116,6 +160,8 @@ class PatientStream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """Return what the wrapped stream knows."""
+        if info == "is_readable" and self._ahead:
+            return True  # more came than was asked for: no next answer may begin with that
         return self._stream.get_extra_info(info)
 
 

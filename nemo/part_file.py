@@ -12,6 +12,8 @@ from typing import BinaryIO
 READ_BYTES = 1024 * 1024
 STORE_BYTES = 1024 * 1024
 """So much is gathered before it is written and hashed; twice that is held at the most."""
+FIRST_BYTES = 64 * 1024
+"""The first piece: many downloads are small."""
 FLUSH_BYTES = 16 * 1024 * 1024
 """After so much the system is told to begin writing to the disk; the last flush then waits for little."""
 
@@ -98,25 +100,32 @@ class Arriving:
         self._file = file
         self._running = running
         self._thread = thread
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        self._piece = memoryview(bytearray(FIRST_BYTES))
+        self._spare: memoryview | None = None
+        self._filled_bytes = 0
         self._unflushed_bytes = 0
         self._storing: Future[None] | None = None
 
-    def take(self, chunk: bytes) -> None:
-        """Take what came next; raises OSError when an earlier piece could not be written."""
-        self._held.append(chunk)
-        self._held_bytes += len(chunk)
-        if self._held_bytes >= STORE_BYTES:
-            self._wait()
-            pieces, self._held, self._held_bytes = self._held, [], 0
-            self._storing = self._thread.submit(self._store, pieces)
+    def room(self) -> memoryview:
+        """Where the next bytes go; never empty."""
+        return self._piece[self._filled_bytes :]
+
+    def came(self, size_bytes: int) -> None:
+        """So many bytes are in the room; raises OSError when an earlier piece could not be written."""
+        self._filled_bytes += size_bytes
+        if self._filled_bytes < len(self._piece):
+            return
+        self._wait()
+        full, self._filled_bytes = self._piece, 0
+        self._storing = self._thread.submit(self._store, full)
+        self._piece = self._spare or memoryview(bytearray(STORE_BYTES))
+        self._spare = full if len(full) == STORE_BYTES else None
 
     def settle(self) -> None:
         """Wait until all that was taken is written; raises OSError."""
         self._wait()
-        pieces, self._held, self._held_bytes = self._held, [], 0
-        self._store(pieces)
+        rest, self._filled_bytes = self._piece[: self._filled_bytes], 0
+        self._store(rest)
 
     def finish(self) -> str:
         """Flush all of it to disk; answers the SHA-256 (hex) of the whole file. Raises OSError."""
@@ -127,14 +136,18 @@ class Arriving:
 
     def _wait(self) -> None:
         storing, self._storing = self._storing, None
-        if storing is not None:
+        if storing is None:
+            return
+        try:
             storing.result()
+        except OSError:
+            self._filled_bytes = 0  # the next try goes on at the file's end: no gap may be in it
+            raise
 
-    def _store(self, pieces: list[bytes]) -> None:
-        for piece in pieces:
-            self._file.write(piece)
-            self._running.update(piece)
-            self._unflushed_bytes += len(piece)
+    def _store(self, piece: memoryview) -> None:
+        self._file.write(piece)
+        self._running.update(piece)
+        self._unflushed_bytes += len(piece)
         if self._unflushed_bytes >= FLUSH_BYTES and hasattr(os, "posix_fadvise"):
             # Linux begins to write what is named here and does not wait; pages being written stay in memory.
             begin_bytes = self._file.tell() - self._unflushed_bytes
