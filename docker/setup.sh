@@ -7,13 +7,13 @@ if [ "$uid" = 0 ]; then uid=10001 gid=10001; fi # no service runs as root
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 keep() { [ -s "secrets/$1" ] || printf '%s\n' "$2" >"secrets/$1"; }
 
-mkdir -p data/inbox data/outbox data/redis data/studio data/prometheus data/grafana
+mkdir -p data/inbox data/outbox data/redis data/state data/studio data/prometheus data/grafana
 umask 077
 mkdir -p secrets
 keep redis_url "redis://:$(random)@redis:6379/0"
 keep flower_auth "operator:$(random)"
 keep grafana_password "$(random)"
-for empty in nemo_token notify; do [ -e "secrets/$empty" ] || : >"secrets/$empty"; done
+for empty in nemo_token notify s3_key; do [ -e "secrets/$empty" ] || : >"secrets/$empty"; done
 if [ ! -e .env ]; then
   sed -e "s/^DROPSCORE_UID=.*/DROPSCORE_UID=$uid/" -e "s/^DROPSCORE_GID=.*/DROPSCORE_GID=$gid/" .env.example >.env
 fi

@@ -32,6 +32,8 @@ class Lease:
     checkpoint: Checkpoint = field(init=False)
     renewed: float = field(init=False)
     lost: bool = False
+    ending: bool = False
+    """Whether the step has begun to end; it is no loss when the job runs no more then."""
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -65,6 +67,7 @@ class Lease:
 
     def move(self, move: Move, steps: tuple[StepRecord, ...]) -> None:
         """End the step; raises as `keep`."""
+        self.ending = True
         self._written(lambda: self.ledger.move(self.job, move, self.checkpoint, steps))
 
     def _written(self, write: Callable[[], bool]) -> None:
@@ -140,7 +143,7 @@ class Heartbeat:
         for job_id, lease in leases.items():
             if job_id not in lost:
                 lease.renewed = at
-            elif self._still_held(lease):
+            elif not lease.ending and self._still_held(lease):
                 lease.lost = True
                 self._on_lost(lease)
 

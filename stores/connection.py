@@ -1,8 +1,12 @@
-"""How the buckets are reached: by the AWS_* environment, and never in the clear over a network."""
+"""How the buckets are reached: by the AWS_* environment, and never in the clear over a network.
+
+The secret key may come from a file too: ``AWS_SECRET_ACCESS_KEY_FILE=/run/secrets/s3_key``.
+"""
 
 import ipaddress
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +20,7 @@ _IDENTITIES = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_SKIP_SIGNATURE",
 )
+_SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 (its name)
 _YES = {"1", "true", "yes", "on"}
 
 
@@ -29,12 +34,24 @@ def chosen(path: str, environ: Mapping[str, str] = os.environ) -> tuple[dict[str
     known = any(environ.get(name) for name in _IDENTITIES)
     if not known and address:
         raise NotSetUp(path, "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-    if environ.get("AWS_ACCESS_KEY_ID") and not environ.get("AWS_SECRET_ACCESS_KEY"):
-        raise NotSetUp(path, "no credentials: AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not")
+    secret = environ.get(_SECRET) or _from_file(path, environ.get(f"{_SECRET}_FILE"))
+    if environ.get("AWS_ACCESS_KEY_ID") and not secret:
+        raise NotSetUp(path, f"no credentials: AWS_ACCESS_KEY_ID is set, {_SECRET} is not")
     config: dict[str, Any] = {"endpoint": address} if address else {}
+    if secret:
+        config["secret_access_key"] = secret
     if not environ.get("AWS_COPY_IF_NOT_EXISTS"):
         config["copy_if_not_exists"] = "multipart"
     return config, bool(address) and _in_the_clear(path, address, environ)
+
+
+def _from_file(path: str, file: str | None) -> str:
+    """The secret that a file holds, as the other secrets may stand in one; an empty file is none."""
+    try:
+        return Path(file).read_text(encoding="utf-8").strip() if file else ""
+    except (OSError, UnicodeDecodeError) as broken:
+        why = f"{_SECRET}_FILE: {file} cannot be read; it should hold the key alone"
+        raise NotSetUp(path, why) from broken
 
 
 def _in_the_clear(path: str, address: str, environ: Mapping[str, str]) -> bool:

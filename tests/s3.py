@@ -1,4 +1,4 @@
-"""A real S3 server for tests: moto's, in a process of its own on loopback."""
+"""A real S3 server for tests: moto's, in a process of its own, on loopback unless a test says where."""
 
 import os
 import re
@@ -22,8 +22,8 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 app = DomainDispatcherApplication(create_backend_app)
-server = make_server("127.0.0.1", 0, app, threaded=True)
-print(f"http://127.0.0.1:{server.server_port}", flush=True)
+server = make_server(sys.argv[1], 0, app, threaded=True)
+print(f"http://{sys.argv[1]}:{server.server_port}", flush=True)
 server.serve_forever()
 """
 
@@ -76,12 +76,12 @@ class Bucket:
 
 
 @contextmanager
-def serving(folder: Path, **environment: str) -> Iterator[tuple[str, Path]]:
+def serving(folder: Path, host: str = "127.0.0.1", **environment: str) -> Iterator[tuple[str, Path]]:
     """A server; answers its address and its log."""
     log = folder / "s3.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _SERVE],
+            [sys.executable, "-P", "-c", _SERVE, host],
             stdout=subprocess.PIPE,
             stderr=file,
             env={**os.environ, **environment},

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.acceptance.commands import say
 from tests.pages import PAGES, blocks, expected
+from tests.s3 import bucket_of, serving
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -134,6 +136,30 @@ def test_every_command_of_the_pages_runs(stack):
         assert done.returncode == command.exit_code, said
         assert all(expected(shown).search(said) for shown in command.shown), said
     assert stack.health("worker")
+
+
+def test_buckets_take_the_place_of_the_folders(stack, clip: Path, tmp_path: Path):
+    network = f"{stack.folder.name}_default"
+    gateway = say("docker", "network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", network).strip()
+    with serving(tmp_path, host=gateway) as (url, log):
+        bucket = bucket_of(url, log, "clips")
+        secret = bucket.environment["AWS_SECRET_ACCESS_KEY"]
+        told = {**bucket.environment, "AWS_ALLOW_HTTP": "true"}
+        told |= {"S3_INBOX": bucket.path("in"), "S3_OUTBOX": bucket.path("out")}
+        del told["AWS_SECRET_ACCESS_KEY"]
+        (stack.folder / "secrets/s3_key").write_text(secret)
+        with (stack.folder / ".env").open("a") as env:
+            env.writelines(f"{name}={value}\n" for name, value in told.items())
+        stack.compose("-f", "docker/buckets.yml", "up", "-d", "--scale", "worker=1")
+        bucket.put("in/show/first.mp4", clip.read_bytes() + b"from a bucket")
+        stack.wait(lambda: "out/show/first.result.json" in bucket.keys("out"), 120)
+        result = json.loads(bucket.get("out/show/first.result.json"))
+        assert (result["state"], result["source"]) == ("done", "s3://clips/in/show/first.mp4")
+        assert len(bucket.get("out/show/first.mp4")) == result["bytes"] > 1000
+        logs = stack.compose("logs", "--no-color", "worker", "producer")
+        assert secret not in logs + "".join(
+            json.dumps(stack.inspect(one)) for one in stack.containers("worker")
+        )
 
 
 def test_down_leaves_no_container(stack):

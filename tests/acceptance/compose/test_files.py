@@ -30,6 +30,16 @@ def test_every_service_is_guarded_and_kept_alive(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
 
 
+def test_the_buckets_change_no_guard_and_show_no_secret() -> None:
+    told = yaml.safe_load((REPOSITORY / "docker/buckets.yml").read_text())
+    for name, service in told["services"].items():
+        assert name in SERVICES
+        assert set(service) <= {"command", "environment", "volumes", "secrets"}
+        shown = {key: value for key, value in service["environment"].items() if value is not None}
+        assert shown.pop("AWS_SECRET_ACCESS_KEY_FILE") == "/run/secrets/s3_key"
+        assert set(shown) <= set(environment_names())
+
+
 def test_every_setting_is_one_that_the_program_knows() -> None:
     known = {*environment_names(), *(f"{name}_FILE" for name in SECRETS)}
     ours = ("worker", "producer", "flower")
@@ -61,7 +71,7 @@ def test_set_up_makes_what_is_missing_and_leaves_what_is_there(tmp_path: Path) -
         seen.append({path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()})
     assert seen[0] == seen[1]
     assert seen[0]["nemo_token"] == "mine"
-    assert seen[0]["notify"] == ""
+    assert seen[0]["notify"] == seen[0]["s3_key"] == ""
     assert re.fullmatch(r"redis://:[0-9a-f]{48}@redis:6379/0\n", seen[0]["redis_url"])
     assert re.fullmatch(r"operator:[0-9a-f]{48}\n", seen[0]["flower_auth"])
     made = tmp_path / "secrets/redis_url"

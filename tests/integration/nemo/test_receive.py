@@ -3,6 +3,7 @@
 import hashlib
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,11 +30,13 @@ Packets: TypeAlias = list[bytes]
 class Wire:
     """A server that sends packets as they are, each by itself, and counts its connections."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.answers: list[Packets] = []
         self.connections = 0
+        self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme = "https" if context else "http"
+        self.url = f"{scheme}://localhost:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -45,9 +48,9 @@ class Wire:
             self.connections += 1
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
-    def _answer(self, connection: socket.socket) -> None:
-        with connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _answer(self, plain: socket.socket) -> None:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._context.wrap_socket(plain, server_side=True) if self._context else plain as connection:
             while _asked(connection):
                 for packet in self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]:
                     if not packet:
@@ -180,3 +183,16 @@ def test_bytes_behind_an_answer_begin_no_other(wire: Wire) -> None:
     with nemo.http_client(4) as http:
         assert [http.get(wire.url).status_code for _ in range(2)] == [200, 200]
     assert wire.connections == 2
+
+
+@pytest.mark.parametrize("road", ["all at once", "head alone", "in chunks", "in many pieces"])
+def test_the_body_comes_whole_over_tls(certificate: tuple[Path, Path], road: str) -> None:
+    key, cert = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    wire = Wire(context)
+    wire.answers = [ROADS[road]]
+    trusted = ssl.create_default_context(cafile=str(cert))
+    with nemo.http_client(4, verify=trusted) as http, http.stream("GET", wire.url) as response:
+        assert bytes_of(response) == VIDEO
+    wire.close()

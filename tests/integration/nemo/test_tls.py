@@ -1,9 +1,7 @@
 """The same over TLS: patience in silence, and a pinned address that must prove its name."""
 
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,10 +15,7 @@ import nemo
 from nemo import errors, guard
 from nemo.transport import Call, Transport, translated
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is needed to make a certificate"),
-]
+pytestmark = pytest.mark.integration
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 EVENT = b'data: {"text": "Done."}\n\n'
@@ -67,24 +62,6 @@ class Secure:
     def close(self) -> None:
         self.go.set()
         self._listener.close()
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=cdn.example"),
-            *("-addext", "subjectAltName=DNS:cdn.example,DNS:localhost"),
-            *("-keyout", str(key), "-out", str(cert)),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    return key, cert
 
 
 @pytest.fixture

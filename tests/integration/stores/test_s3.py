@@ -142,6 +142,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     [
         ({"AWS_ENDPOINT_URL": "https://s3.example"}, "no credentials"),
         ({"AWS_ACCESS_KEY_ID": "a"}, "AWS_SECRET_ACCESS_KEY is not"),
+        ({"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY_FILE": "/dev/null"}, "_ACCESS_KEY is not"),
+        ({"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY_FILE": "/no/such"}, "/no/such cannot be read"),
         ({**KEYS, "AWS_ENDPOINT_URL": "http://s3.example"}, "is not https; set AWS_ALLOW_HTTP=true"),
         ({**KEYS, "AWS_ENDPOINT_URL": "s3.example"}, "should look like"),
         ({**KEYS, "AWS_ENDPOINT_URL": "https://me:word@s3.example"}, "should look like"),
@@ -166,6 +168,19 @@ def test_what_is_not_set_up_is_said(environ: dict[str, str], why: str) -> None:
 )
 def test_plain_http_is_for_loopback_or_said(environ: dict[str, str], in_the_clear: bool) -> None:
     assert chosen("s3://a-bucket", environ)[1] is in_the_clear
+
+
+def test_the_secret_key_may_stand_in_a_file(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key = tmp_path / "s3_key"
+    key.write_text(bucket.environment["AWS_SECRET_ACCESS_KEY"] + "\n")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY_FILE", str(key))
+    bucket.put("in/a.mp4", b"video")
+    store = ObjectStore()
+    assert [seen.size_bytes for seen in store.list(bucket.path("in"))] == [5]
+    assert "never-to-be-shown" not in repr(vars(store))
 
 
 def test_a_name_that_s3_has_and_the_library_has_not_is_named_as_the_cause(bucket: Bucket) -> None:

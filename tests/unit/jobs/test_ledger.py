@@ -136,6 +136,17 @@ def test_a_heartbeat_keeps_a_lease_and_learns_of_a_lost_one(ledger: Ledger, wall
         lease.keep(Checkpoint(summary="late"))
 
 
+def test_a_step_that_has_just_ended_is_no_lost_lease(ledger: Ledger) -> None:
+    submit(ledger)
+    lost: list[Lease] = []
+    beat = Heartbeat(ledger, 30, lost.append)
+    lease = Lease(claim(ledger), ledger, 30)
+    beat.hold(lease)
+    lease.move(Move(State.QUEUED, Step.EDIT, due=ledger.now()), ())
+    beat.beat()  # before the lease is dropped
+    assert lost == []
+
+
 def test_a_frozen_holder_does_not_start_what_is_paid(ledger: Ledger, wall: Any) -> None:
     submit(ledger)
     at = [100.0]
