@@ -21,26 +21,13 @@ import nemo
 from bench.figures import Row, machine, numbers, tell, told
 from bench.memory import most_resident_mb, resident_mb
 from bench.peers.api import SKILL
-from bench.reliability.common import clip
 from bench.stage import simulated
+from tests.chaos.media import large_clip
 from tests.chaos.stage import Stage
 
 COMMAND = "python -m bench.bytes"
 _PATIENCE_S = 120
 _RENDERS = "/api/render/proxy"
-
-
-def large(folder: Path, megabytes: int) -> Path:
-    """A playable film of so many MB: a small one, and a box that players pass over."""
-    film, wanted = folder / "whole.mp4", megabytes * 1_000_000
-    small = clip(folder).read_bytes()
-    room = wanted - len(small)
-    piece = b"".join(uuid.uuid4().bytes for _ in range(65_536))
-    with film.open("wb") as file:
-        file.write(small + room.to_bytes(4, "big") + b"free")
-        while file.tell() < wanted:
-            file.write(piece[: wanted - file.tell()])
-    return film
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +161,7 @@ def main() -> int:
     chosen = numbers(__doc__, megabytes=500, runs=3)
     start, up, down = machine(), Seen(), Seen()
     with simulated(0.0) as stage:
-        film = large(stage.folder, chosen.megabytes)
+        film = large_clip(stage.folder, chosen.megabytes)
         account = stage.http.post("/_studio/accounts", json={"credits": 1000}).json()
         guest = Guest(stage.studio_url, account["token"])
         for _ in range(chosen.runs):
