@@ -40,8 +40,10 @@ def test_growth_is_flat_within_its_bar_only():
     points = [Point("1", 40, 0.5), Point("1", 42, 0.5), Point("1", 41, 0.9), Point("2", 38, 0.55)]
     seen = medians(points)
     assert seen == [Point("1", 41, 0.5), Point("2", 38, 0.55)]
-    assert row("grows", seen, bar=True).reached is True
-    assert row("grows", [*seen, Point("4", 20, 0.5)], bar=True).reached is False
+    assert row("grows", seen, seen).reached is True
+    slower = [*seen, Point("4", 20, 0.5)]
+    assert row("grows", slower, slower).reached is False
+    assert row("grows", [Point("1", 20, 0.5), *seen], seen).reached is True
 
 
 def test_rows_and_notes_of_a_bench_are_told_apart():
