@@ -58,7 +58,7 @@ bench-outages: setup ## a frozen worker, Redis away and restarted, a polite stop
 bench-gates: setup  ## no credits, a free plan, a full disk (1 min)
 	@$(BIN)/python -m bench.reliability.gates
 
-bench: setup        ## Every figure of docs/performance.md but the producer's (50 min); bench-makespan: one of them
+bench: setup        ## Every figure of docs/performance.md but the producer's (41 min); bench-makespan: one of them
 	@$(BIN)/python -m bench.everything
 
 bench-%: setup

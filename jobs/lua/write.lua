@@ -30,9 +30,8 @@ if state == 'parked' then redis.call('ZADD', p .. 'parked:' .. ARGV[8], now, id)
 
 -- How many may hold a slot. A 429 has halved it; half as many again are allowed each ten seconds in which one
 -- came through, up to the most there may be.
-local function limit_of(kind, proven)
-  local limits = p .. 'limit:' .. kind
-  local most, time = tonumber(redis.call('GET', limits .. ':most')), tonumber(now)
+local function limit_of(limits, most, proven)
+  local time = tonumber(now)
   local limit = math.min(most, tonumber(redis.call('GET', limits) or most))
   if proven and limit < most and time >= tonumber(redis.call('GET', limits .. ':grows') or 0) then
     limit = math.min(most, math.ceil(limit * 1.5))
@@ -45,9 +44,10 @@ end
 -- Hand what is free to the next in line, and call them: left open, whoever comes by would take it, and those who
 -- wait would wait for ever.
 local function hand_over(kind, proven)
-  local slots, line = p .. 'slots:' .. kind, p .. 'line:' .. kind
-  if redis.call('EXISTS', p .. 'limit:' .. kind .. ':most') == 0 then return end -- nobody ever stood in line
-  local room = limit_of(kind, proven) - redis.call('ZCARD', slots)
+  local slots, line, limits = p .. 'slots:' .. kind, p .. 'line:' .. kind, p .. 'limit:' .. kind
+  local most = tonumber(redis.call('GET', limits .. ':most'))
+  if not most then return end -- nobody ever stood in line
+  local room = limit_of(limits, most, proven) - redis.call('ZCARD', slots)
   while room > 0 do
     local next = redis.call('ZRANGE', line, 0, 0)[1]
     if not next then return end

@@ -209,6 +209,10 @@ def test_a_429_halves_and_clean_work_raises_again(ledger: Ledger, wall: Any) -> 
     assert leave(ledger, "c", through=True)
     assert leave(ledger, "d", through=True)
     assert limit(ledger) == 6  # once in ten seconds
+    for job_id in ("next", "another", "too many"):
+        running(ledger, job_id)
+    # four others are left, and six are allowed
+    assert [slots.take(job_id) for job_id in ("next", "another", "too many")] == [True, True, False]
     wall.go(10)
     assert leave(ledger, "e", through=True)
     assert limit(ledger) == 8
