@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
+ADK_STAMP := .venv-adk/.ready
+# Compiled once here: where PYTHONDONTWRITEBYTECODE is set, every process would compile them anew for two seconds.
+PACKAGES := cli config jobs nemovideo producer storage studio web worker
 
-.PHONY: help setup run test lint docs test-unit test-long test-compose test-hosts lock clean bench-kills bench-chaos bench-outages bench-gates bench
+.PHONY: help setup run samples test lint docs man dist test-unit test-long test-compose test-hosts test-web test-adk mutation lock clean bench bench-quick
 
 help:            ## Show these lines
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -19,13 +22,18 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@echo "Installing the pinned dependencies into $(VENV) (once, about a minute) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q $(PACKAGES)
 	@touch $@
 
 run: setup       ## Put music under three sample clips: inbox/ -> outbox/
 	@$(BIN)/dropscore samples inbox
 	@$(BIN)/dropscore run inbox --outbox outbox --once
 
+samples:         ## Make the sample clips in samples/ again (needs ffmpeg)
+	@cd samples && sed -n '/^```sh/,/^```$$/{/```/!p}' README.md | sh -e
+
 test: setup lint ## Lint, types, import contracts and all three tiers of tests
+	@$(BIN)/python -m compileall -q $(PACKAGES) tests bench
 	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: setup      ## ruff, mypy and the import contracts alone
@@ -39,6 +47,7 @@ test-unit: setup ## The tests that need no server and no process
 
 test-long: setup   ## The long suites too: every point of death, the compose stack, hosts cut off (35 min)
 	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest --hypothesis-profile long tests/unit/jobs/test_ledger_machine.py
 
 test-compose: setup ## Build the image and try the compose stack (a Docker engine; 6 min)
 	@$(BIN)/python -m pytest -m slow tests/acceptance/compose
@@ -46,34 +55,46 @@ test-compose: setup ## Build the image and try the compose stack (a Docker engin
 test-hosts: setup  ## Five hosts on a private network, cut off from each other in turn (as root; 15 min)
 	@$(BIN)/python -m pytest -m slow -rPs tests/acceptance/hosts
 
-bench-kills: setup  ## kill -9 around each outside effect, 300 times (6 min)
-	@$(BIN)/python -m bench.reliability.kills
+mutation: setup     ## Break the client in small ways and count what its tests notice (20 min; a sample of each module)
+	@$(BIN)/python -m tests.mutation
 
-bench-chaos: setup  ## 300 files, 1,000 random faults, workers killed and frozen (5 min)
-	@$(BIN)/python -m bench.reliability.chaos
+test-web: setup    ## The page and the report in a real browser, which is installed if there is none (2 min)
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || $(BIN)/playwright install --with-deps chromium
+	@$(BIN)/python -m pytest -m slow tests/acceptance/web
 
-bench-outages: setup ## a frozen worker, Redis away and restarted, a polite stop (8 min)
-	@$(BIN)/python -m bench.reliability.outages
+test-adk: setup $(ADK_STAMP) ## The client against a real Google ADK server (makes .venv-adk once; 3 min)
+	@$(BIN)/python -m pytest -m slow tests/integration/adk
 
-bench-gates: setup  ## no credits, a free plan, a full disk (1 min)
-	@$(BIN)/python -m bench.reliability.gates
+$(ADK_STAMP): requirements/adk.in
+	@test -x .venv-adk/bin/python || $(PYTHON) -m venv .venv-adk
+	@echo "Installing google-adk into .venv-adk (once, about a minute) ..."
+	@.venv-adk/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/adk.in
+	@touch $@
 
-bench: setup        ## Every figure of docs/performance.md but the producer's (41 min); bench-makespan: one of them
-	@$(BIN)/python -m bench.everything
+bench: setup        ## Every figure of docs/performance.md and docs/reliability.md (3 h); bench-makespan: one of them
+	@$(BIN)/python -m bench
+
+bench-quick: setup  ## The same with small numbers: do all of them work? (15 min)
+	@$(BIN)/python -m bench quick
 
 bench-%: setup
 	@$(BIN)/python -m bench.$*
+
+man: setup       ## Write dist/dropscore.1, the man page, from the same source as --help
+	@mkdir -p dist && $(BIN)/python -m cli.manual >dist/dropscore.1
+
+dist: setup      ## Build the wheel and the sdist into dist/
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+	@$(BIN)/hatchling build -t sdist
 
 docs: setup      ## Write docs/settings.md anew from the settings classes
 	@$(BIN)/python -m config.reference
 
 lock: setup      ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
-	@uv pip compile pyproject.toml --extra dev --extra s3 --extra tracing --universal --python-version 3.11 --generate-hashes \
+	@uv pip compile pyproject.toml --extra dev --extra all --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -U -o requirements/dev.txt
-	@uv pip compile bench/peers/requirements.in --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -U -o bench/peers/requirements.txt
-	@uv pip compile pyproject.toml --extra s3 --extra tracing --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt \
+	@uv pip compile pyproject.toml --extra all --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -o requirements/run.txt
 
 clean:           ## Remove what set-up made; inbox, outbox and .dropscore stay
-	@rm -rf $(VENV) .venv-prefect .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-adk .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

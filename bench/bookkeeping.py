@@ -1,142 +1,105 @@
-"""A service that answers at once: how many files a second go through all six steps, all on one machine.
+"""A service that answers at once: how many files a second go through all steps, and what each costs Redis.
 
-Redis is asked what it has done: the reads it processed are the round trips (a pipeline counts once), and a
-second, shorter run under MONITOR tells whose the commands are, by their keys.
+Two workers at default settings, plain Celery; workers, Redis and the service share the machine. The server
+tells its commands, the reads it processed (a pipeline is one), its bytes and its processor time; what it does
+without any file is measured first and taken off.
 """
 
 import statistics
 import sys
-import threading
 import time
-from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
-from bench.figures import Row, machine, numbers, tell, told
-from bench.stage import delivered, ready, simulated, sources, submit
-from config.celery_app import KEY_PREFIX
-from jobs.connection import connect
-from tests.chaos.stage import Stage
+from bench.figures import Row, machine, numbers, show, summarize
+from bench.stage import Stage, cpu_s, find_faults, place
 
 COMMAND = "python -m bench.bookkeeping"
-SETTINGS = {"DROPSCORE_CONCURRENCY": 16, "DROPSCORE_POLL_INTERVAL": 0.05}
-WARM = 10
-_BRACKETS = frozenset({"MULTI", "EXEC"})
+WARM, IDLE_S = 50, 5.0
+BAR_PER_S = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One run: files a second, and what Redis did for each file."""
+class Usage:
+    """What the server has used so far, or a difference of two such."""
 
-    per_s: float
-    trips: float
     commands: float
+    trips: float
+    in_kb: float
+    out_kb: float
+    file_kb: float
+    cpu_ms: float
+    worker_cpu_ms: float
+
+    def subtract(self, other: "Usage", times: float = 1.0) -> "Usage":
+        """Return this less ``times`` the other."""
+        return Usage(*(getattr(self, name) - times * getattr(other, name) for name in self.__slots__))
+
+    def divide(self, by: float) -> "Usage":
+        """Return each figure divided."""
+        return Usage(*(getattr(self, name) / by for name in self.__slots__))
 
 
-def measure(files: int, workers: int) -> Seen:
-    """So many workers; nobody but they asks Redis meanwhile, except for the jobs that are taken in."""
-    with simulated(0.0, **SETTINGS) as stage:
-        clips = _warm(stage, files, workers)
-        before, began = _stats(stage), time.monotonic()
-        submit(stage, clips)
-        stage.wait(lambda: delivered(stage.outbox) == files + WARM, 300, 0.05)
+def read_usage(stage: Stage) -> Usage:
+    """Ask the server, and the system."""
+    stats, file = stage.client.info("stats"), stage.client.info("persistence")
+    return Usage(
+        int(stats["total_commands_processed"]),
+        int(stats["total_reads_processed"]),
+        int(stats["total_net_input_bytes"]) / 1000,
+        int(stats["total_net_output_bytes"]) / 1000,
+        int(file["aof_current_size"]) / 1000,
+        cpu_s(stage.redis.pid) * 1000,
+        sum(cpu_s(worker.pid) for worker in stage.workers) * 1000,
+    )
+
+
+def measure(files: int, workers: int) -> tuple[float, Usage, Usage]:
+    """Answers files a second, what a file uses, and what a second without any uses."""
+    with place() as folder, Stage(folder, scale=0.0) as stage:
+        for _ in range(workers):
+            stage.start_worker()
+        stage.wait_for_workers(workers)
+        paths = stage.make_files([f"clip{number:05d}" for number in range(files + WARM)])
+        ids = stage.submit(paths[:WARM])
+        stage.wait(stage.all_ended, 60)
+        before = read_usage(stage)
+        time.sleep(IDLE_S)
+        idle = read_usage(stage).subtract(before).divide(IDLE_S)
+        before, began = read_usage(stage), time.monotonic()
+        ids += stage.submit(paths[WARM:], backlog=True)
+        stage.wait(lambda: stage.count_delivered() == files + WARM, 600, 0.1)
         took_s = time.monotonic() - began
-        after = _stats(stage)
-        stage.wait(stage.quiet, 30)
-        return Seen(files / took_s, *((now - then) / files for now, then in zip(after, before, strict=True)))
-
-
-def whose(files: int) -> dict[str, Counter[str]]:
-    """The commands of a run by whom they serve: ours, ours inside scripts, Celery's, or others."""
-    with simulated(0.0, **SETTINGS) as stage:
-        clips = _warm(stage, files, 1)
-        with _Listener(stage.redis_url) as listener:
-            submit(stage, clips)
-            stage.wait(lambda: delivered(stage.outbox) == files + WARM, 300, 0.05)
-        return listener.heard
-
-
-def _warm(stage: Stage, files: int, workers: int) -> list[Path]:
-    """Workers that have done their first files; answers the rest."""
-    for _ in range(workers):
-        stage.worker()
-    ready(stage)
-    clips = sources(stage, files + WARM)
-    submit(stage, clips[:WARM])
-    stage.wait(lambda: delivered(stage.outbox) == WARM and stage.quiet(), 60)
-    return clips[WARM:]
-
-
-def _stats(stage: Stage) -> tuple[int, int]:
-    stats = stage.client.info("stats")
-    return int(stats["total_reads_processed"]), int(stats["total_commands_processed"])
-
-
-class _Listener:
-    """Hears every command that Redis carries out while `with` lasts."""
-
-    def __init__(self, url: str) -> None:
-        self.heard: dict[str, Counter[str]] = {}
-        self._client = connect(url)
-        self._over = threading.Event()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
-
-    def __enter__(self) -> "_Listener":
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(10)  # the worker's own beats go on, so the next command comes soon
-        self._client.close()
-
-    def _run(self) -> None:
-        with self._client.monitor() as monitor:
-            self._ready.set()
-            while not self._over.is_set():
-                command = monitor.next_command()
-                words = str(command["command"]).split()
-                whom = owner(words, in_script=command["client_type"] == "lua")
-                self.heard.setdefault(whom, Counter())[words[0].upper()] += 1
-
-
-def owner(words: list[str], *, in_script: bool) -> str:
-    """Whom a command serves, by the first key it names."""
-    if words[0].upper() in _BRACKETS:
-        return "transactions"
-    if any(KEY_PREFIX in word or "_kombu" in word or "celery" in word for word in words[1:]):
-        return "Celery's"
-    if in_script:
-        return "ours inside scripts"
-    return "ours" if any("dropscore:" in word for word in words[1:]) else "others"
-
-
-def split(heard: dict[str, Counter[str]], files: int) -> str:
-    """What was heard, a file."""
-    parts = []
-    for whom, names in sorted(heard.items(), key=lambda item: -item[1].total()):
-        most = ", ".join(f"{name} {number / files:.1f}" for name, number in names.most_common(5))
-        parts.append(f"{whom} {names.total() / files:.1f} ({most})")
-    return "; ".join(parts)
+        used = read_usage(stage).subtract(before).subtract(idle, took_s).divide(files)
+        stage.wait(stage.all_ended, 30)
+        faults = find_faults(stage, ids)
+        if any(faults.values()):
+            raise RuntimeError(str(faults))
+        return files / took_s, used, idle
 
 
 def main() -> int:
-    chosen = numbers(__doc__, files=400, workers=2, listened=100, runs=3)
+    chosen = numbers(__doc__, files=1_000, workers=2, runs=3)
     start = machine()
     seen = [measure(chosen.files, chosen.workers) for _ in range(chosen.runs)]
-    alone = [measure(chosen.files, 1).per_s for _ in range(chosen.runs)]
-    heard = split(whose(chosen.listened), chosen.listened)
-    per_s, trips, commands = ([getattr(one, name) for one in seen] for name in ("per_s", "trips", "commands"))
+    per_s = [one[0] for one in seen]
+    used, idle = sorted(seen, key=lambda one: one[0])[len(seen) // 2][1:]
     row = Row(
-        f"bookkeeping: a service that answers at once, six steps a file, {chosen.workers} workers",
-        "≥ 40 files/s on 2 cores, Redis and service included; round trips counted",
-        f"{told(per_s, 'files/s')}; a file: {told(trips, 'trips', 0)}, {told(commands, 'commands', 0)}",
-        COMMAND,
-        statistics.median(per_s) >= 40,
+        f"bookkeeping: a service that answers at once, {chosen.workers} workers, plain Celery",
+        f"≥ {BAR_PER_S} files/s",
+        f"{summarize(per_s, 'files/s')}; a file: {used.trips:.0f} round trips, {used.commands:.0f} commands",
+        f"{COMMAND} --files {chosen.files} --workers {chosen.workers}",
+        statistics.median(per_s) >= BAR_PER_S,
     )
-    return tell([row], start, f"One worker: {told(alone, 'files/s')}. Commands a file: {heard}.")
+    a_file = (
+        f"A file costs the server {used.cpu_ms:.1f} ms of a core, {used.in_kb:.0f} KB in, "
+        f"{used.out_kb:.0f} KB out, "
+        f"{used.file_kb:.1f} KB of its file; the workers {used.worker_cpu_ms:.0f} ms of a core."
+    )
+    a_second = (
+        f"{chosen.workers} workers without work cost the server {idle.cpu_ms:.1f} ms of a core a second, "
+        f"{idle.commands:.0f} commands; themselves {idle.worker_cpu_ms:.0f} ms."
+    )
+    return show([row], start, a_file, a_second)
 
 
 if __name__ == "__main__":

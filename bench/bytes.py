@@ -1,6 +1,6 @@
 """A file of 500 MB up and down, against curl on loopback, and what it costs the client's memory.
 
-Both send to and fetch from the same studio, by turns. The product does more than curl: it hashes what it
+Both send to and fetch from the same service, by turns. The product does more than curl: it hashes what it
 sends and gets, and has the disk write what it got before it says so.
 """
 
@@ -17,13 +17,11 @@ from typing import Any
 
 import httpx
 
-import nemo
-from bench.figures import Row, machine, numbers, tell, told
+import nemovideo
+from bench.figures import Row, machine, numbers, show, summarize
 from bench.memory import most_resident_mb, resident_mb
-from bench.peers.api import SKILL
-from bench.stage import simulated
-from tests.chaos.media import large_clip
-from tests.chaos.stage import Stage
+from bench.peers.script import SKILL
+from bench.stage import Service, clip, place
 
 COMMAND = "python -m bench.bytes"
 _PATIENCE_S = 120
@@ -32,7 +30,7 @@ _RENDERS = "/api/render/proxy"
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """Somebody with a token at a studio."""
+    """Somebody with a token at a service."""
 
     url: str
     token: str
@@ -53,10 +51,9 @@ class Guest:
         return str(session["session_id"])
 
     def render(self, film: Path) -> str:
-        """Have a film rendered: the simulated service gives the upload back; answers the render's id."""
+        """Have a film rendered: the service delivers the same film for all; answers the render's id."""
         session, name = self.open(), f"render_{uuid.uuid4().hex}"
-        with film.open("rb") as file:
-            self.request("POST", _upload(session), files={"files": (film.name, file)})
+        self.request("POST", _upload(session), files={"files": (film.name, b"any")})
         draft = self.request("GET", f"/api/state/nemo_agent/me/{session}/latest")["state"]["draft"]
         output = {"format": "mp4", "quality": "high"}
         body = {"id": name, "sessionId": session, "draft": draft, "output": output}
@@ -64,6 +61,17 @@ class Guest:
         while self.request("GET", f"{_RENDERS}/lambda/{name}")["status"] != "completed":
             time.sleep(0.05)
         return name
+
+
+def make_large_clip(folder: Path, megabytes: int) -> Path:
+    """Make a playable film of so many MB: a small one, and a box that players pass over."""
+    film, wanted = folder / "whole.mp4", megabytes * 1_000_000
+    small = clip(folder).read_bytes()
+    with film.open("wb") as file:
+        file.write(small + (wanted - len(small)).to_bytes(4, "big") + b"free")
+        while file.tell() < wanted:
+            file.write(os.urandom(min(1_000_000, wanted - file.tell())))
+    return film
 
 
 def _upload(session: str) -> str:
@@ -97,16 +105,18 @@ def by_product(guest: Guest, what: str, target: str, film: Path) -> tuple[float,
 
 def transfer(what: str, url: str, target: str, film: Path) -> int:
     """One transfer by the product's client, in this process; prints its seconds and growth."""
-    endpoint, token = nemo.Endpoint(api_url=url), nemo.UserToken(os.environ["NEMO_TOKEN"])
-    with nemo.http_client(4) as http:
-        client = nemo.NemoClient(endpoint, nemo.Attribution("add-music", "1.0", "unknown"), token, http)
+    endpoint, token = nemovideo.Endpoint(api_url=url), nemovideo.UserToken(os.environ["NEMO_TOKEN"])
+    with nemovideo.http_client(4) as http:
+        client = nemovideo.NemoVideo(
+            endpoint, nemovideo.Attribution("add-music", "1.0", "unknown"), token, http
+        )
         client.balance()  # everything is loaded and connected before the clock starts
         before_mb, began = resident_mb(os.getpid()), time.monotonic()
         if what == "upload":
             client.upload_file(target, film, filename=film.name)
         else:
-            done = nemo.RenderStatus.COMPLETED
-            ready = nemo.Render(id=target, status=done, progress=100.0, url=None, error=None)
+            done = nemovideo.RenderStatus.COMPLETED
+            ready = nemovideo.Render(id=target, status=done, progress=100.0, url=None, error=None)
             client.download(ready, film)
         took_s = time.monotonic() - began
     grown_mb = max(0.0, most_resident_mb(os.getpid()) - before_mb)
@@ -133,23 +143,20 @@ class Seen:
         return Row(
             f"{what} of {megabytes} MB",
             "≥ 60 % of curl's throughput on loopback; RSS growth < 64 MB",
-            f"{share:.0%}: {told(own, 'MB/s', 0)} against {told(curl, 'MB/s', 0)}; "
-            f"grown by {told(self.grown_mb, 'MB', 0)}",
+            f"{share:.0%}: {summarize(own, 'MB/s', 0)} against {summarize(curl, 'MB/s', 0)}; "
+            f"grown by {summarize(self.grown_mb, 'MB', 0)}",
             COMMAND,
             share >= 0.60 and max(self.grown_mb) < 64,
         )
 
 
-def one_round(stage: Stage, guest: Guest, film: Path, up: Seen, down: Seen) -> None:
+def one_round(guest: Guest, film: Path, up: Seen, down: Seen) -> None:
     """Both ways, curl and the product by turns."""
     up.add(by_curl(guest, "upload", guest.open(), film), by_product(guest, "upload", guest.open(), film))
     render, here = guest.render(film), film.parent
     got = [here / "curl.mp4", here / "own.mp4"]
     down.add(by_curl(guest, "download", render, got[0]), by_product(guest, "download", render, got[1]))
     assert all(path.stat().st_size == film.stat().st_size for path in got)
-    for folder in ("media", "renders"):
-        for path in (stage.folder / "studio" / folder).iterdir():
-            path.unlink()
     for path in got:
         path.unlink()
 
@@ -160,13 +167,14 @@ def main() -> int:
         return transfer(what, url, target, Path(film))
     chosen = numbers(__doc__, megabytes=500, runs=3)
     start, up, down = machine(), Seen(), Seen()
-    with simulated(0.0) as stage:
-        film = large_clip(stage.folder, chosen.megabytes)
-        account = stage.http.post("/_studio/accounts", json={"credits": 1000}).json()
-        guest = Guest(stage.studio_url, account["token"])
+    with place() as folder:
+        film = make_large_clip(folder, chosen.megabytes)
+        service = Service(folder, scale=0.0, video=film)
+        guest = Guest(service.url, "nmv_bench_guest")
         for _ in range(chosen.runs):
-            one_round(stage, guest, film, up, down)
-    return tell([up.row("upload", chosen.megabytes), down.row("download", chosen.megabytes)], start)
+            one_round(guest, film, up, down)
+        service.close()
+    return show([up.row("upload", chosen.megabytes), down.row("download", chosen.megabytes)], start)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Figures and how they are told: medians, extrapolations, the machine, and rows for docs/performance.md."""
+"""Figures and how they are shown: medians, bars, the machine, and rows for docs/performance.md."""
 
 import argparse
-import heapq
 import os
 import platform
 import statistics
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-HEAD = "| What | Must reach | Measured | Command |\n|---|---|---|---|"
+HEAD = "| What | Must reach | Measured | | Command |\n|---|---|---|---|---|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,52 +23,26 @@ class Row:
     reached: bool | None = None
 
     def __str__(self) -> str:
-        missed = " (missed)" if self.reached is False else ""
-        return f"| {self.what} | {self.bar} | {self.measured}{missed} | `{self.command}` |"
+        mark = {None: "", True: "ok", False: "MISSED"}[self.reached]
+        return f"| {self.what} | {self.bar} | {self.measured} | {mark} | `{self.command}` |"
 
 
-def told(values: Sequence[float], unit: str, digits: int = 1) -> str:
-    """The median, and where there is more than one the least and the most."""
+def summarize(values: Sequence[float], unit: str, digits: int = 1) -> str:
+    """Return the median, and where there is more than one the least and the most."""
     middle = f"{statistics.median(values):,.{digits}f} {unit}"
     if len(values) == 1:
         return middle
     return f"{middle} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 
-def spread(values: Sequence[float]) -> float:
-    """How far the farthest lies from the median, as a share of it; infinite about a median of 0."""
-    middle = statistics.median(values)
-    return max(abs(value - middle) for value in values) / middle if middle else float("inf")
-
-
-def scheduled_s(durations_s: Sequence[float], slots: int) -> float:
-    """How long the works take in their order, each begun by the first of so many slots that is free."""
-    free_at = [0.0] * slots
-    for duration_s in durations_s:
-        heapq.heappush(free_at, heapq.heappop(free_at) + duration_s)
-    return max(free_at)
-
-
-def extrapolated_s(measured_s: float, of: int, durations_s: Sequence[float], slots: int) -> float:
-    """What all the works would take, by what the first ``of`` of them took and how long each must take.
-
-    What the works need beyond their drawn durations is taken to grow with them.
-    """
-    return measured_s * scheduled_s(durations_s, slots) / scheduled_s(durations_s[:of], slots)
-
-
-def busiest(times_s: Sequence[float], window_s: float) -> int:
-    """The most moments in any window."""
-    ordered, first, most = sorted(times_s), 0, 0
-    for last, at_s in enumerate(ordered):
-        while at_s - ordered[first] >= window_s:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value that so large a share of all does not exceed; infinite when there is none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("inf")
 
 
 def machine() -> str:
-    """The machine and the moment, in one line."""
+    """Return the machine and the moment, in one line."""
     load, memory_mb = os.getloadavg()[0], _memory_kb() / 2**20
     now = datetime.now(UTC)
     return (
@@ -79,17 +52,18 @@ def machine() -> str:
     )
 
 
-def numbers(doc: str | None, **defaults: int) -> argparse.Namespace:
-    """The counts of a bench as the command line tells them, each a flag."""
+def numbers(doc: str | None, **defaults: float) -> argparse.Namespace:
+    """Read the counts of a bench from the command line, each a flag."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in defaults.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     return parser.parse_args()
 
 
-def tell(rows: Sequence[Row], *notes: str) -> int:
+def show(rows: Sequence[Row], *notes: str) -> int:
     """Print the notes and the rows; answers 1 when a bar was missed."""
-    print("\n".join([*notes, "", HEAD, *map(str, rows)]), flush=True)
+    load = f"Load {os.getloadavg()[0]:.1f} at the end."
+    print("\n".join([*notes, load, "", HEAD, *map(str, rows)]), flush=True)
     return int(any(row.reached is False for row in rows))
 
 

@@ -15,13 +15,12 @@ from typing import Any
 import imageio_ffmpeg
 import numpy as np
 
-from bench.figures import Row, machine, numbers, tell, told
-from bench.reliability.common import place
+from bench.figures import Row, machine, numbers, show, summarize
+from bench.stage import place
 from bench.studio.clips import RATE, draft, ffmpeg
-from studio.render.picture import canvas_of, copied, drawn
+from studio.render import render
+from studio.render.picture import Picture, canvas_of, draw_title, drawn
 from studio.render.plan import Plan, read_plan
-from studio.render.render import render
-from studio.render.title import draw_title
 
 COMMAND = "python -m bench.rendering"
 TITLE = "Urban Dreams"
@@ -83,7 +82,8 @@ def bare(wanted: dict[str, Any], source: Path, folder: Path, length_s: int) -> B
     for number, title in enumerate(plan.titles):
         titles.append(folder / f"bare{number}.png")
         draw_title(title.text, *canvas_of(plan), titles[-1])
-    picture = drawn(plan, titles) if titles else copied(plan)
+    copied = Picture(("-i", str(source)), ("-map", "0:V:0", "-c:v", "copy"), 1)
+    picture = drawn(plan, titles) if titles else copied
     graph, options = _taken_apart(list(picture.options))
     first = picture.input_count
     fade = f"afade=t=out:st={length_s - _FADE_S}:d={_FADE_S}"
@@ -138,19 +138,19 @@ def main() -> int:
         Row(
             f"{what}, with a title",
             "≤ 1.3 × the bare ffmpeg command that does the same mix",
-            f"{ratio:.2f} ×: {told(own_s, 's')} against {told(bare_s, 's')}",
+            f"{ratio:.2f} ×: {summarize(own_s, 's')} against {summarize(bare_s, 's')}",
             COMMAND,
             ratio <= 1.3,
         ),
         Row(
             f"{what}, picture copied",
             "≥ 20 × real time",
-            f"{speed:.0f} ×: {told(copied_s, 's')}; the bare command {told(bare_copied_s, 's')}",
+            f"{speed:.0f} ×: {summarize(copied_s, 's')}; the bare command {summarize(bare_copied_s, 's')}",
             COMMAND,
             speed >= 20,
         ),
     ]
-    return tell(rows, start)
+    return show(rows, start)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from bench.figures import Row, machine, numbers, tell, told
-from bench.reliability.common import clip, place
+from bench.figures import Row, machine, numbers, show, summarize
+from bench.stage import clip, place
 
 COMMAND = "python -m bench.start"
 PROGRAM = str(Path(sys.executable).with_name("dropscore"))
@@ -47,19 +47,19 @@ def main() -> int:
         Row(
             "`dropscore run --once` on one tiny clip",
             f"≤ {RUN_S:.0f} s",
-            told(whole_s, "s"),
+            summarize(whole_s, "s"),
             COMMAND,
             statistics.median(whole_s) <= RUN_S,
         ),
         Row(
             "`dropscore --help`",
             f"≤ {HELP_S} s",
-            told(help_s, "s", 2),
+            summarize(help_s, "s", 2),
             COMMAND,
             statistics.median(help_s) <= HELP_S,
         ),
     ]
-    return tell(rows, start)
+    return show(rows, start)
 
 
 if __name__ == "__main__":

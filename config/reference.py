@@ -1,13 +1,12 @@
 """``python -m config.reference``: docs/settings.md, from the settings classes alone."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
 from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import SecretStr
+from pydantic import IPvAnyAddress, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -54,42 +53,39 @@ _WORDS = {
     SecretStr: "secret",
     UUID: "UUID",
     int: "whole number",
+    IPvAnyAddress: "address",
 }
 
 
 def page() -> str:
     """The whole page; raises ValueError when a field has no description."""
     secrets = ", ".join(f"`{name}_FILE`" for name in SECRETS)
-    rows = "".join(_settings_rows())
-    roots = "".join(_row([f"`{name}`", *_told(name, field)]) for name, field in Root.model_fields.items())
+    rows = "".join(
+        _row([f"`{field.alias or name}`", f"`{file_key(field.alias or name)}`", *_describe(name, field)])
+        for name, field in Settings.model_fields.items()
+    )
+    roots = "".join(_row([f"`{name}`", *_describe(name, field)]) for name, field in Root.model_fields.items())
     return _HEAD.format(secrets=secrets) + rows + _ROOTS + roots
-
-
-def _settings_rows() -> Iterator[str]:
-    for name, field in Settings.model_fields.items():
-        alias = field.alias or name
-        yield _row([f"`{alias}`", f"`{file_key(alias)}`", *_told(name, field)])
 
 
 def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _told(name: str, field: FieldInfo) -> tuple[str, str, str]:
+def _describe(name: str, field: FieldInfo) -> tuple[str, str, str]:
     if not field.description:
         raise ValueError(f"{name} has no description: write a line of documentation below the field")
-    return _kind(name, field), _default(field), field.description
+    return describe_type(name, field), describe_default(field), field.description
 
 
-def _kind(name: str, field: FieldInfo) -> str:
+def describe_type(name: str, field: FieldInfo) -> str:
     """The type in a person's words, with the values or the range that are allowed."""
-    kind, limits = _bare(field.annotation)
+    kind, limits = _strip_annotation(field.annotation)
     if get_origin(kind) in (Union, UnionType):
-        return " or ".join(_named(name, one, []) for one in get_args(kind) if one is not NoneType)
-    if get_origin(kind) is Literal:
-        return ", ".join(f"`{choice}`" for choice in get_args(kind))
+        parts = (_strip_annotation(one)[0] for one in get_args(kind) if one is not NoneType)
+        return " or ".join(_named(name, one, []) for one in parts)
     if get_origin(kind) is tuple:
-        inner, more = _bare(get_args(kind)[0])
+        inner, more = _strip_annotation(get_args(kind)[0])
         return "tables" if inner is Root else f"list of {_named(name, inner, more)}"
     if get_origin(kind) is dict:
         return "tables"
@@ -97,11 +93,13 @@ def _kind(name: str, field: FieldInfo) -> str:
 
 
 def _named(name: str, kind: Any, limits: list[Any]) -> str:
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(kind))
     words = "seconds" if kind is float and name.endswith("_s") else _WORDS.get(kind, "number")
-    return f"{words}{_range(limits)}"
+    return f"{words}{_describe_range(limits)}"
 
 
-def _bare(annotation: Any) -> tuple[Any, list[Any]]:
+def _strip_annotation(annotation: Any) -> tuple[Any, list[Any]]:
     """The type without ``None`` and without what is annotated to it, and the latter."""
     found: list[Any] = []
     while True:
@@ -117,16 +115,17 @@ def _bare(annotation: Any) -> tuple[Any, list[Any]]:
             return annotation, [one for extra in found for one in getattr(extra, "metadata", [extra])]
 
 
-def _range(limits: list[Any]) -> str:
+def _describe_range(limits: list[Any]) -> str:
     least = [f"≥ {limit.ge:g}" for limit in limits if isinstance(limit, Ge)]
     least += [f"> {limit.gt:g}" for limit in limits if isinstance(limit, Gt)]
     most = [f"≤ {limit.le:g}" for limit in limits if isinstance(limit, Le)]
     filled = ["not empty"] if any(isinstance(limit, MinLen) for limit in limits) else []
-    told = [*least, *most, *filled]
-    return f", {', '.join(told)}" if told else ""
+    words = [*least, *most, *filled]
+    return f", {', '.join(words)}" if words else ""
 
 
-def _default(field: FieldInfo) -> str:
+def describe_default(field: FieldInfo) -> str:
+    """The default as the file would have it."""
     if field.is_required():
         return "must be given"
     value = field.get_default(call_default_factory=True)

@@ -13,11 +13,7 @@ SessionPer = Literal["file", "folder"]
 """One editing session a file, or one for all files of a folder (api-contract 7)."""
 
 
-def _text(value: object) -> object:
-    return str(value) if isinstance(value, Path) else value
-
-
-Folder = Annotated[str, BeforeValidator(_text)]
+Folder = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)]
 """A folder of this host, or one in a bucket (``s3://bucket/prefix``)."""
 
 
@@ -36,8 +32,8 @@ class Root(BaseModel):
     """As `DROPSCORE_SESSION`."""
 
 
-def said(value: object) -> object:
-    """Roots as one line of text: paths with commas between them, or the tables as JSON."""
+def parse_roots(value: object) -> object:
+    """Read roots from one line of text: paths with commas between them, or the tables as JSON."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):

@@ -11,8 +11,10 @@ fi
 exec "${SERVER:-valkey-server}" - <<CONFIG
 dir /data
 appendonly yes
-appendfsync everysec
+appendfsync always
+maxmemory ${MAXMEMORY:-768mb}
 maxmemory-policy noeviction
+hash-max-listpack-value 1024
 protected-mode yes
 requirepass $password
 CONFIG

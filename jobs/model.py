@@ -1,4 +1,4 @@
-"""A job: one source, its instructions in order, a skill (design, "A job")."""
+"""A job: one source, its instructions in order, and a skill."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ ACTIVE = frozenset({State.QUEUED, State.RUNNING, State.WAITING})
 
 
 class Gate(StrEnum):
-    """A reason for which no call of a kind makes sense now (design, "Gates and limits")."""
+    """A reason for which no call of a kind makes sense now."""
 
     RATE = "rate"
     CREDITS = "credits"
@@ -53,35 +53,48 @@ class Gate(StrEnum):
 PERSONAL = frozenset({Gate.CREDITS, Gate.PLAN, Gate.AUTH, Gate.PAUSED, Gate.BUDGET})
 """Gates that only a person opens; a run with ``--once`` does not wait for them."""
 
+LIMITED = {
+    Step.UPLOAD: "upload",
+    Step.EDIT: "edit",
+    Step.RENDER: "render",
+    Step.POLL: "render",
+    Step.DOWNLOAD: "download",
+}
+"""The kind of work in flight that a step counts as; a verify counts as none."""
+
+FROM_WORDS = "text://"
+"""What the source of a job without a file begins with; the rest is what the video is to show."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     def evolve(self, **changes: Any) -> Self:
-        """A copy with these fields changed."""
+        """Return a copy with these fields changed."""
         return self.model_copy(update=changes)
 
 
-class Spec(_Frozen):
-    """What was asked for; never changes once the job is submitted."""
+class JobSpec(_Frozen):
+    """What was asked for; never changes once the job is submitted. Little of it is kept when it is done."""
 
-    source: str  # an absolute path, an object (s3://bucket/key), or a URL
-    root: str  # the watched folder it was found in; "" for a URL or a single file
-    output: str  # path of the MP4 to deliver, as claimed in the ledger
-    result: str  # path of its result file
-    skill: str
-    instructions: tuple[str, ...]
-    fingerprint: str
+    source: str  # an absolute path, an object (s3://bucket/key), a URL, or words (text://a calm morning)
+    root: str = ""  # the watched folder it was found in; "" for a URL or a single file
+    output: str = ""  # path of the MP4 to deliver, as claimed in the ledger
+    result: str = ""  # path of its result file
+    skill: str = ""
+    instructions: tuple[str, ...] = ()
+    fingerprint: str = ""
     prepared: str = ""  # absolute path of what is sent in its place: the source shrunk or converted
     size_bytes: int = 0
     duration_s: float | None = None
     mtime_ns: int = 0
     etag: str = ""  # of an object: the version that was taken in
-    priority: int = 0  # > 0: waits behind hand-dropped files (a backlog)
+    backlog: bool = False  # waits behind files that were dropped by hand
     language: str | None = None
     max_credits: int | None = None
     session_group: str | None = None  # files of one group share a session, one after the other
-    parent: str | None = None  # the job whose session and timeline this one goes on with (`orders.tweak`)
+    preview: bool = False  # a first look: rendered small and fast, where the service can
+    parent: str | None = None  # the job whose session and timeline this one goes on with (`control.tweak`)
     created: float = 0.0
 
     @property
@@ -90,9 +103,27 @@ class Spec(_Frozen):
         return self.source.startswith(("http://", "https://"))
 
     @property
+    def is_from_words(self) -> bool:
+        """Whether there is no file: the service makes the video too."""
+        return self.source.startswith(FROM_WORDS)
+
+    @property
     def name(self) -> str:
-        """The source's bare name, for logs and messages: no folder, no query of a URL (often a secret)."""
-        return PurePath(urlsplit(self.source).path if self.is_url else self.source).name
+        """The source's bare name, for logs and messages."""
+        return display_name(self.source)
+
+    def shorten(self) -> "JobSpec":
+        """Keep what a job that is done must still be known by."""
+        kept = {"source", "output", "result", "session_group", "parent", "preview"}
+        return JobSpec(**self.model_dump(include=kept))
+
+
+def display_name(source: str) -> str:
+    """Return a source's bare name: no folder, and no query of a URL, which is often a secret."""
+    if source.startswith(FROM_WORDS):
+        return source.removeprefix(FROM_WORDS)
+    is_url = source.startswith(("http://", "https://"))
+    return PurePath(urlsplit(source).path if is_url else source).name
 
 
 class SessionRef(_Frozen):
@@ -101,6 +132,8 @@ class SessionRef(_Frozen):
     session_id: str
     task_id: str | None = None
     user_id: str | None = None
+    idempotent: bool = False  # the service charges an edit with a known key only once
+    backend: str = ""  # "local" or "cloud": only that one knows the session
 
 
 class UploadRef(_Frozen):
@@ -111,8 +144,8 @@ class UploadRef(_Frozen):
     filename: str = ""
 
 
-class TurnStatus(StrEnum):
-    """How far an instruction is; ``sending`` is written before its first byte leaves (invariant 3)."""
+class InstructionStatus(StrEnum):
+    """How far an instruction is; ``sending`` is on disk before its first byte leaves."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -121,20 +154,22 @@ class TurnStatus(StrEnum):
     SKIPPED = "skipped"
 
 
-class Turn(_Frozen):
+class InstructionState(_Frozen):
     """One instruction of a job and what became of it."""
 
-    instruction: str
+    text: str
     action: str = "edit"
-    status: TurnStatus = TurnStatus.PENDING
+    status: InstructionStatus = InstructionStatus.PENDING
     before: str | None = None  # digest of the draft before the instruction was sent
-    reads: int = 0  # how often the state was read back after the stream was lost
+    attempts: int = 0  # how often it was sent
+    reads: int = 0  # how often the state was read back while the outcome was unknown
     follow_ups: int = 0
-    texts: tuple[str, ...] = ()
+    replies: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
-    note: str = ""  # why the outcome is not known, or what the agent reported, for the person
-    lost: bool = False  # its stream was lost: the timeline is read more patiently
-    refused: bool = False  # its stream ended in a refusal after it had begun: read back, then sent again
+    note: str = ""  # why the outcome is not known, or what the agent reported, for a person
+    stream_lost: bool = False  # the timeline is read more patiently
+    doing: str = ""  # what the agent did when "still working" was last said, in plain words
+    max_attempts: int = 0  # how often it may be sent in all, once every look has shown that it was not taken
 
 
 class RenderRef(_Frozen):
@@ -142,14 +177,12 @@ class RenderRef(_Frozen):
 
     render_id: str
     polls: int = 0
-    unchanged: int = 0
+    unchanged: int = 0  # polls since its progress last moved
     progress: float = 0.0
     status: str = ""
     url: str | None = None
-    renewed: int = 0  # how often a failed render got a new id
-    submitted: float = 0.0  # when it was sent, and when it was last found unfinished, by the ledger's clock
-    looked: float = 0.0
-    moved: float = 0.0  # since when its progress is what it was at the last look
+    renewed: int = 0  # how often a failed or lost render got a new id
+    moved: float = 0.0  # ledger time at which its progress last changed
 
 
 class StepRecord(_Frozen):
@@ -164,8 +197,8 @@ class StepRecord(_Frozen):
 class Problem(_Frozen):
     """Why a job is not done: for the person, and for ``retry --class``."""
 
-    code: int | None = None
-    kind: str = ""
+    code: str = ""
+    service_code: int | None = None
     message: str = ""
     advice: str = ""
 
@@ -175,12 +208,16 @@ class Checkpoint(_Frozen):
 
     session: SessionRef | None = None
     sessions: int = 0  # how many were opened: a lost one is replaced, but not for ever
-    moved: bool = False  # what was edited is rendered in another session: the first was lost
+    rehomed: bool = False  # what was edited is rendered in another session: the first was lost
+    restored: bool = False  # it was delivered once, and its output is made again without a new edit
     upload: UploadRef | None = None
     before_upload: str = ""  # digest of the draft that lay on a shared timeline before the upload
-    turns: tuple[Turn, ...] = ()
-    turn: int = 0
-    before_draft: dict[str, Any] | None = None  # the draft before the turn in work, to say what changed
+    after_upload: str = ""  # digest of the draft right after the upload, while it had no music
+    instructions: tuple[InstructionState, ...] = ()
+    current: int = 0
+    before_draft: dict[str, Any] | None = (
+        None  # the draft before the current instruction, to say what changed
+    )
     draft: dict[str, Any] | None = None  # the draft to render, exactly as the service gave it
     summary: str = ""
     render: RenderRef | None = None
@@ -190,7 +227,9 @@ class Checkpoint(_Frozen):
     credits_before: float | None = None
     credits_after: float | None = None
     credits_spent: float | None = None
-    edits_before: int | None = None  # edits of all jobs when this one began its first; None = not alone then
+    edits_before: int | None = (
+        None  # edits of all jobs when this one began its first; None = it was not alone
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,24 +237,23 @@ class Job:
     """A job as the ledger holds it."""
 
     id: str
-    spec: Spec
+    spec: JobSpec
     state: State
     step: Step
-    epoch: int
+    fence: str
     attempts: int
     crashes: int
     until: float
-    begun: bool
     reason: str
     checkpoint: Checkpoint
     steps: tuple[StepRecord, ...]
     problem: Problem | None
     started: float
     updated: float
-    lapsed: float = 0.0  # when the lease of a holder that died ended; 0 when this one took over from nobody
+    lapsed: float = 0.0  # when the lease of a worker that died ended; 0 when this one took over from nobody
 
     def evolve(self, **changes: Any) -> "Job":
-        """A copy with these fields changed."""
+        """Return a copy with these fields changed."""
         return replace(self, **changes)
 
     @property
@@ -224,7 +262,7 @@ class Job:
         return self.state in ENDED
 
 
-def identity(fingerprint: str, instructions: tuple[str, ...], skill: str, again: str = "") -> str:
-    """The job's id: the same source, instructions and skill are the same job (design, "A job")."""
+def job_id_for(fingerprint: str, instructions: tuple[str, ...], skill: str, again: str = "") -> str:
+    """Return the id of a job: the same source, instructions and skill are the same job."""
     text = "\0".join((fingerprint, skill, again, *instructions))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

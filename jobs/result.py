@@ -1,18 +1,19 @@
 """The result file beside an output: what became of a source, for people and for programs."""
 
 import json
+import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from jobs.errors import LedgerError
-from jobs.model import Job, State, StepRecord
-from stores import store_of
+from jobs.errors import ResultNotWritten
+from jobs.model import Job, Problem, State, StepRecord
+from storage import storage_for
 
-
-class ResultNotWritten(LedgerError):
-    """The result file could not be written (a full disk, a folder that is gone)."""
+MAX_RESULT_BYTES = 4 * 1024 * 1024
+"""No more is read of a result file: a larger one is none of ours."""
 
 
 class Credits(BaseModel):
@@ -33,6 +34,7 @@ class Result(BaseModel):
     job: str
     source: str
     output: str | None
+    preview: bool = False  # a first look: `dropscore retry --full` makes the whole
     state: State
     step: str
     skill: str
@@ -49,26 +51,39 @@ class Result(BaseModel):
     duration_s: float | None
     created: str
     ended: str | None
+    cuts_s: tuple[float, ...] = ()  # where the picture cuts, if the service tells
+    bpm: float | None = None  # of the music, if the service tells
 
 
-def of(job: Job) -> Result:
-    """The result of a job as the ledger holds it."""
+def load_result(job: Job) -> Result:
+    """Load the result of one job; the ledger's own words where there is no file or it is another job's."""
+    found = read_result(job) if job.state is State.DONE else None
+    return found or describe_result(job)
+
+
+def describe_result(job: Job) -> Result:
+    """Describe a job as the ledger holds it."""
     point, spec = job.checkpoint, job.spec
     delivered = job.state is State.DONE and bool(point.sha256)  # a question alone delivers no file
     return Result(
         job=job.id,
         source=spec.source,
         output=spec.output if delivered else None,
+        preview=spec.preview,
         state=job.state,
         step=job.step,
         skill=spec.skill,
         instructions=spec.instructions,
         timeline=point.summary,
-        texts=tuple(text for turn in point.turns for text in turn.texts),
-        changes=tuple(change for turn in point.turns for change in turn.changes),
+        texts=tuple(text for one in point.instructions for text in one.replies),
+        changes=tuple(change for one in point.instructions for change in one.changes),
         steps=tuple(_record(record) for record in job.steps),
-        credits=_credits(job),
-        error=_error(job),
+        credits=Credits(
+            before=_as_whole(point.credits_before),
+            after=_as_whole(point.credits_after),
+            spent=_as_whole(point.credits_spent),
+        ),
+        error=describe_problem(job.problem),
         ids={
             "session": point.session.session_id if point.session else None,
             "task": point.session.task_id if point.session else None,
@@ -82,26 +97,76 @@ def of(job: Job) -> Result:
         duration_s=point.duration_s if delivered else None,
         created=utc(spec.created),
         ended=utc(job.updated) if job.ended else None,
+        cuts_s=read_cuts(point.draft),
+        bpm=read_bpm(point.draft),
     )
 
 
-def write(job: Job) -> str:
+def read_result(job: Job) -> Result | None:
+    """Read a job's result file; None where there is none that can be read, or it is another job's."""
+    if not job.spec.result:
+        return None
+    try:
+        raw = storage_for(job.spec.result).read(job.spec.result, MAX_RESULT_BYTES)
+        found = Result.model_validate_json(raw)
+    except (OSError, ValueError):  # ValueError: pydantic's too
+        return None
+    return found if found.job == job.id else None
+
+
+def read_cuts(draft: Mapping[str, Any] | None) -> tuple[float, ...]:
+    """Return where the picture of a draft cuts, in seconds; empty where the service does not tell.
+
+    The contract promises nothing here (api-contract 4): what is not as it should be is passed over.
+    """
+    found: Any = draft.get("m") if draft else None
+    known = found.get("findings") if isinstance(found, Mapping) else None
+    if not isinstance(known, Mapping) or len(known) != 1:  # of several clips, none is at its own time
+        return ()
+    looks = next(iter(known.values()))
+    cuts = looks.get("cuts_s") if isinstance(looks, Mapping) else None
+    numbers = cuts if isinstance(cuts, list | tuple) else ()
+    return tuple(round(float(cut), 3) for cut in numbers if isinstance(cut, int | float))
+
+
+def read_bpm(draft: Mapping[str, Any] | None) -> float | None:
+    """Return the tempo of a draft's music in beats a minute; None where the service does not tell."""
+    tracks = draft.get("t") if draft else None
+    for track in tracks if isinstance(tracks, list) else ():
+        for one in (track, *(track.get("sg") or ())) if isinstance(track, Mapping) else ():
+            meta = one.get("m") if isinstance(one, Mapping) else None
+            bpm = meta.get("bpm") if isinstance(meta, Mapping) else None
+            if isinstance(bpm, int | float) and 20 <= bpm <= 400:
+                return float(bpm)
+    return None
+
+
+def write_result(job: Job) -> str:
     """Put the job's result file in its place, whole or not at all; answers its path.
+
+    A job without an output has no name for a result either, and writes none.
 
     Raises:
         ResultNotWritten: one line that names the file and the cause.
     """
     path = job.spec.result
-    text = json.dumps(of(job).model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+    if not path:
+        return ""
+    text = json.dumps(describe_result(job).model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
     try:
-        store_of(path).write(path, text.encode(), job.id)
-    except OSError as broken:
-        raise ResultNotWritten(f"{path}: the result could not be written: {broken.strerror}") from broken
+        storage_for(path).write(path, text.encode(), f"{job.id}.{os.getpid()}")
+    except OSError as exc:
+        raise ResultNotWritten(f"{path}: the result could not be written: {exc.strerror}") from exc
     return path
 
 
+def describe_problem(problem: Problem | None) -> dict[str, Any] | None:
+    """Return the ``error`` of a result: a stable code, the service's own, and what a person reads."""
+    return problem.model_dump(mode="json") if problem else None
+
+
 def utc(at: float) -> str:
-    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    """Return seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -114,19 +179,6 @@ def _record(record: StepRecord) -> dict[str, Any]:
     }
 
 
-def _credits(job: Job) -> Credits:
-    point = job.checkpoint
-    before, after = _whole(point.credits_before), _whole(point.credits_after)
-    return Credits(before=before, after=after, spent=_whole(point.credits_spent))
-
-
-def _whole(credits: float | None) -> int | float | None:
+def _as_whole(credits: float | None) -> int | float | None:
     """``50`` for ``50.0``: most services count whole credits."""
     return int(credits) if credits is not None and float(credits).is_integer() else credits
-
-
-def _error(job: Job) -> dict[str, Any] | None:
-    problem = job.problem
-    if problem is None:
-        return None
-    return {"code": problem.code, "class": problem.kind, "message": problem.message, "advice": problem.advice}

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -13,21 +13,25 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from config.settings import Settings
-from jobs.codec import result_path
-from jobs.ledger import Ledger
-from jobs.model import Spec, identity
-from producer.delivered import is_done
-from producer.errors import BrokenManifest, SourceChanged, SourceGone
-from producer.instructions import Asked, Defaults, Nearby, Wish, settle
+from jobs.ledger import Ledger, result_path
+from jobs.model import JobSpec, State, job_id_for
+from producer.errors import SourceBusy, SourceGone, UnusableManifest, printable
+from producer.instructions import (
+    Defaults,
+    InstructionResolver,
+    InstructionSpec,
+    resolve,
+)
 from producer.manifest import Entry, is_folder
-from producer.naming import absolute, candidates
+from producer.outputs import Naming, absolute, candidate_outputs, find_delivered, is_gone, naming_for
+from producer.pipeline import REMOTE_THREADS, THREADS, UNFINISHED_WAITS, transcode_source
 from producer.prepare import Place, Prepared, prepare
-from producer.scan import Found, Rules, read, walk
-from producer.shelf import Shelf
-from producer.submit import Fate, Submitter, Taken, has_moved
-from producer.take import FAR_THREADS, THREADS
-from producer.transcoder import transcoded, transcoding_of
-from stores import is_remote
+from producer.scan import LeftOut, Rules, look_at, walk
+from producer.sidecars import SidecarIndex
+from producer.submit import SubmissionOutcome, Submitted, Submitter, has_moved
+from producer.transcode import Transcoding
+from producer.watch import hears_no_events
+from storage import FileStat, is_remote
 
 PRIORITY = 1
 """Of a backlog: a file dropped by hand (0) overtakes it."""
@@ -37,9 +41,10 @@ log = structlog.get_logger(__name__)
 
 
 class Action(StrEnum):
-    """What submitting would do with a source."""
+    """What submitting would do with a source; restore: it is done, its output is gone and is made again."""
 
     SUBMIT = "submit"
+    RESTORE = "restore"
     REFUSE = "refuse"
     SKIP = "skip"
 
@@ -102,56 +107,73 @@ class Backlog:
         ledger: Ledger,
         outbox: Path | str,
         settings: Settings,
-        wish: Wish | None = None,
+        spec: InstructionSpec | None = None,
         skill: str | None = None,
         again: str = "",
     ) -> None:
-        """Take the ledger, where outputs go, and the wish (``-i``, ``--priority``) for every file."""
+        """Take the ledger, where outputs go, and the instructions (``-i``, ``--priority``) for every file."""
         self._ledger, self._outbox, self._settings = ledger, absolute(outbox), settings
-        said = {"instructions": settings.instruction, "language": settings.language, "priority": PRIORITY}
-        run = Wish.model_validate(said)
+        own = {"instructions": settings.instruction, "language": settings.language, "priority": PRIORITY}
+        run = InstructionSpec.model_validate(own)
         self._defaults = Defaults(
-            wish.over(run) if wish else run,
+            spec.over(run) if spec else run,
             skill or settings.skill,
             settings.all_skills(),
             again,
-            transcoding_of(settings),
+            Transcoding.from_settings(settings),
+            settings.preview,
         )
+        self.left_out = LeftOut()
         excluded = (self._outbox, absolute(settings.state_dir))
-        self._rules = Rules(excluded=excluded, ignore=settings.ignore)
+        self._rules = Rules(excluded, settings.ignore, settings.only, report=self.left_out.report)
+        self._naming = Naming(settings.output_template)
 
     def plan(self, entries: Iterable[Entry], sleep: Callable[[float], None] = time.sleep) -> Plan:
         """Look at every source without writing anything.
 
         A file that was written to in the last ``settle`` seconds is looked at twice, all of them at once.
-        Raises BrokenManifest for a path that is not there, LedgerUnreachable, StoreError.
+        Raises UnusableManifest for a path that is not there, LedgerUnreachable, StorageError.
         """
+        if not is_remote(self._outbox) and Path(self._outbox).is_dir():
+            self._naming = naming_for(self._outbox, self._settings.output)
         looks = list(self._expand(entries))
-        self._wait_for_young(looks, sleep)
-        planned: dict[str, str] = {}
-        shelf = Shelf()
-        nearby = {look.entry.wish: Nearby(self._defaults, look.entry.wish, shelf) for look in looks}
+        settle_s, now_ns = self._settings.settle_s, int(self._ledger.now() * 1e9)
+        near = (look.found for look in looks if look.found and not is_remote(look.found.path))
+        if any(now_ns - found.mtime_ns < settle_s * 1e9 for found in near):
+            sleep(settle_s)
+        index = SidecarIndex()
+        resolvers = {
+            look.entry.spec: InstructionResolver(self._defaults, look.entry.spec, index) for look in looks
+        }
         far = any(is_remote(look.entry.source) for look in looks)
-        with ThreadPoolExecutor(FAR_THREADS if far else THREADS, thread_name_prefix="plan") as pool:
-            found = pool.map(lambda look: self._row(look, nearby[look.entry.wish]), looks)
-            rows = tuple(_once(row, planned) for row in found)
-        return Plan(rows, self._settings.concurrency)
+        with ThreadPoolExecutor(REMOTE_THREADS if far else THREADS, thread_name_prefix="plan") as pool:
+            rows = list(pool.map(lambda look: self._row(look, resolvers[look.entry.spec]), looks))
+        first: dict[str, str] = {}
+        for at, row in enumerate(rows):
+            if row.action is Action.SUBMIT and row.job_id in first:
+                why = f"the same as {first[row.job_id]}, with the same instructions"
+                rows[at] = replace(row, action=Action.SKIP, why=why)
+            elif row.action is Action.SUBMIT:
+                first[row.job_id] = row.source
+        return Plan(tuple(rows), self._settings.concurrency)
 
-    def submit(self, plan: Plan, submitter: Submitter) -> Iterator[Taken]:
-        """Submit a plan, row by row; what it skips is left alone. Raises LedgerUnreachable."""
+    def submit(self, plan: Plan, submitter: Submitter) -> Iterator[Submitted]:
+        """Submit a plan, row by row; what it skips is left alone.
+
+        Hold the outbox meanwhile (`hold_outbox`), and have made sure that it can be written to. Raises
+        LedgerUnreachable.
+        """
         for row in plan.rows:
-            if row.prepared is not None and row.action is not Action.SKIP:
-                yield self._taken(row.prepared, submitter)
-
-    def _taken(self, prepared: Prepared, submitter: Submitter) -> Taken:
-        place = self._place(prepared.spec.root)
-        try:
-            if prepared.spec.prepared and not submitter.knows(prepared):
-                prepared = transcoded(prepared, place, threading.Event())
-            return submitter.submit(prepared, place)
-        except (SourceGone, SourceChanged, OSError) as away:
-            log.warning("not submitted", source=prepared.spec.source, why=str(away))
-            return Taken(prepared.spec.source, prepared.job_id, Fate.MISSED)
+            if row.prepared is None or row.action is Action.SKIP:
+                continue
+            prepared, place = row.prepared, self._place(row.prepared.spec.root)
+            try:
+                if prepared.spec.prepared and not submitter.is_known(prepared):
+                    prepared = transcode_source(prepared, place, threading.Event())
+                yield submitter.submit(prepared, place)
+            except (SourceGone, SourceBusy, OSError) as exc:
+                log.warning("not submitted", source=prepared.spec.source, why=str(exc))
+                yield Submitted(prepared.spec.source, prepared.job_id, SubmissionOutcome.MISSED)
 
     def _expand(self, entries: Iterable[Entry]) -> Iterator["_Look"]:
         for entry in entries:
@@ -161,32 +183,44 @@ class Backlog:
                 for found in walk(entry.source, self._rules):
                     yield _Look(entry, entry.source, found)
             else:
-                yield _Look(entry, "", _named(entry.source))
+                path = entry.source  # a link that a person names is followed
+                stat = look_at(path if is_remote(path) else str(Path(path).resolve()))
+                if stat is None:
+                    raise UnusableManifest((f"{path} is not a file that can be submitted",))
+                yield _Look(entry, "", stat)
 
-    def _wait_for_young(self, looks: Sequence["_Look"], sleep: Callable[[float], None]) -> None:
-        settle_s = self._settings.settle_s
-        now_ns = int(self._ledger.now() * 1e9)
-        files = (look.found for look in looks if look.found and not is_remote(look.found.path))
-        if any(now_ns - found.reading.mtime_ns < settle_s * 1e9 for found in files):
-            sleep(settle_s)
-
-    def _row(self, look: "_Look", nearby: Nearby) -> PlanRow:
+    def _row(self, look: "_Look", resolver: InstructionResolver) -> PlanRow:
         if look.found is None:
-            return self._described(self._of_url(look.entry))
+            return self._describe(self._prepare_url(look.entry))
         path = look.found.path
         try:
-            prepared = prepare(look.found, self._place(look.root), nearby)
-        except SourceChanged:
-            return PlanRow(path, Action.SKIP, "still being written; submit it when it is whole")
+            prepared = prepare(look.found, self._place(look.root), resolver)
+        except SourceBusy as exc:
+            return PlanRow(path, Action.SKIP, f"not whole yet: {exc}; submit it when it is")
         except SourceGone:
             return PlanRow(path, Action.SKIP, "not there any more")
-        return self._described(prepared) if prepared else PlanRow(path, Action.SKIP, "no media")
+        except Exception as exc:
+            log.exception("this file cannot be looked at", source=printable(path))
+            return PlanRow(path, Action.SKIP, f"cannot be looked at ({type(exc).__name__})")
+        return self._describe(prepared) if prepared else PlanRow(path, Action.SKIP, "no media")
 
-    def _described(self, prepared: Prepared) -> PlanRow:
+    def _describe(self, prepared: Prepared) -> PlanRow:
         spec = prepared.spec
         if prepared.problem is not None:
             return PlanRow(spec.source, Action.REFUSE, prepared.problem.message, prepared=prepared)
-        why = self._known(prepared)
+        why, done = "", find_delivered(prepared.job_id, prepared.outputs)
+        known = [] if done is not None else self._ledger.many([prepared.job_id])
+        if done is not None:
+            why = f"done already: {done}"
+        elif known and known[0].spec.source == spec.source and is_gone(known[0]):
+            return PlanRow(
+                spec.source, Action.RESTORE, "its output is gone", known[0].id, known[0].spec.output
+            )
+        elif known and known[0].spec.source == spec.source:
+            why = f"submitted already (job {prepared.job_id}, {known[0].state.value})"
+        elif known and not has_moved(known[0]):
+            why = f"the same as {known[0].spec.source} (job {prepared.job_id}, {known[0].state.value})"
+            why += f": {known[0].spec.output}" if known[0].state is State.DONE else ""
         return PlanRow(
             source=spec.source,
             action=Action.SKIP if why else Action.SUBMIT,
@@ -200,41 +234,37 @@ class Backlog:
             prepared=prepared,
         )
 
-    def _known(self, prepared: Prepared) -> str:
-        done = is_done(prepared.job_id, prepared.outputs)
-        if done is not None:
-            return f"done already: {done}"
-        known = self._ledger.many([prepared.job_id])
-        if not known:
-            return ""
-        same = known[0].spec.source == prepared.spec.source
-        if not same and has_moved(known[0]):
-            return ""
-        of = "submitted already" if same else f"the same as {known[0].spec.source}"
-        return f"{of} (job {prepared.job_id}, {known[0].state.value})"
-
-    def _of_url(self, entry: Entry) -> Prepared:
+    def _prepare_url(self, entry: Entry) -> Prepared:
         name = unquote(urlsplit(entry.source).path).rpartition("/")[2].replace("\0", "").lstrip(".")
-        asked = settle(entry.wish, self._defaults, f"/{name or 'video'}")
-        print_ = "url-" + hashlib.blake2b(entry.source.encode(), digest_size=16).hexdigest()
-        job_id = identity(print_, asked.instructions, asked.skill.name, self._defaults.again)
-        outputs = tuple(candidates(self._outbox, name or "video", job_id, asked.output))
-        return Prepared(job_id, self._url_spec(entry.source, asked, print_, outputs[0]), outputs, "url")
-
-    def _url_spec(self, url: str, asked: Asked, print_: str, output: str) -> Spec:
-        return Spec(
-            source=url,
+        resolved = resolve(entry.spec, self._defaults, f"/{name or 'video'}")
+        key = "url-" + hashlib.blake2b(entry.source.encode(), digest_size=16).hexdigest()
+        job_id = job_id_for(key, resolved.instructions, resolved.skill.name, self._defaults.again)
+        outputs = tuple(
+            candidate_outputs(
+                self._outbox,
+                "",
+                name or "video",
+                job_id,
+                naming=self._naming,
+                skill=resolved.skill.name,
+                chosen=resolved.output,
+            )
+        )
+        spec = JobSpec(
+            source=entry.source,
             root="",
-            output=output,
-            result=result_path(output),
-            skill=asked.skill.name,
-            instructions=asked.instructions,
-            fingerprint=print_,
-            priority=asked.priority,
-            language=asked.language,
-            max_credits=asked.max_credits,
+            output=outputs[0],
+            result=result_path(outputs[0]),
+            skill=resolved.skill.name,
+            instructions=resolved.instructions,
+            fingerprint=key,
+            backlog=resolved.backlog,
+            language=resolved.language,
+            max_credits=resolved.max_credits,
+            preview=self._defaults.preview,
             created=self._ledger.now(),
         )
+        return Prepared(job_id, spec, outputs, "url")
 
     def _place(self, root: str) -> Place:
         return Place(
@@ -245,6 +275,11 @@ class Backlog:
             skill=self._defaults.skill,
             session=self._settings.session,
             transcoding=self._defaults.transcoding,
+            preview=self._defaults.preview,
+            naming=self._naming,
+            is_near=not hears_no_events(root or self._outbox)[0],
+            unfinished_wait_s=UNFINISHED_WAITS * self._settings.settle_s,
+            wall_s=time.time(),
         )
 
 
@@ -252,22 +287,4 @@ class Backlog:
 class _Look:
     entry: Entry
     root: str
-    found: Found | None
-
-
-def _named(path: str) -> Found:
-    source = path if is_remote(path) else str(Path(path).resolve())  # a link that a person names is followed
-    reading = read(source)
-    if reading is None:
-        raise BrokenManifest((f"{path} is no file that can be submitted",))
-    return Found(source, reading)
-
-
-def _once(row: PlanRow, planned: dict[str, str]) -> PlanRow:
-    if row.action is not Action.SUBMIT:
-        return row
-    first = planned.get(row.job_id)
-    if first is not None:
-        return replace(row, action=Action.SKIP, why=f"the same as {first}, with the same instructions")
-    planned[row.job_id] = row.source
-    return row
+    found: FileStat | None

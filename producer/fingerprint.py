@@ -1,4 +1,4 @@
-"""A cheap fingerprint of a source: its size, and samples of its content (design, "A job")."""
+"""A cheap fingerprint of a source: its size, and samples of its content."""
 
 import errno
 import hashlib
@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 
-from producer.errors import SourceChanged, SourceGone
-from producer.passing import passing
-from producer.settle import Reading
-from stores import Seen, failure_of, is_remote, store_of
+from producer.errors import SourceChanged, SourceGone, map_storage_errors
+from storage import FileStat, failure_of, is_remote, storage_for
 
 WHOLE_BYTES = 1024 * 1024
 """Files up to this size are read whole."""
@@ -22,8 +20,8 @@ _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}
 
 
 @contextmanager
-def opened(path: str, expected: Reading | None = None) -> Iterator[BufferedReader]:
-    """A source, opened for reading: a regular file, and no link in its last place.
+def open_source(path: str, expected: FileStat | None = None) -> Iterator[BufferedReader]:
+    """Open a source for reading: a regular file, and no link in its last place.
 
     Raises:
         SourceGone: it is not there any more, or became something else than a regular file.
@@ -31,7 +29,7 @@ def opened(path: str, expected: Reading | None = None) -> Iterator[BufferedReade
         OSError: it cannot be read.
     """
     if is_remote(path):
-        with passing(), _object(path, expected) as file:
+        with map_storage_errors(), storage_for(path).open(path, expected) as file:
             try:
                 yield file
             finally:
@@ -41,9 +39,9 @@ def opened(path: str, expected: Reading | None = None) -> Iterator[BufferedReade
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         handle = os.open(path, flags)
-    except OSError as broken:
-        if broken.errno in _GONE or broken.errno == errno.ELOOP:
-            raise SourceGone(f"{path}: not there any more") from broken
+    except OSError as exc:
+        if exc.errno in _GONE or exc.errno == errno.ELOOP:
+            raise SourceGone(f"{path}: not there any more") from exc
         raise
     with os.fdopen(handle, "rb") as file:
         _check(file, path, expected)
@@ -51,18 +49,11 @@ def opened(path: str, expected: Reading | None = None) -> Iterator[BufferedReade
         _check(file, path, expected)
 
 
-def _object(path: str, expected: Reading | None) -> BufferedReader:
-    if expected is None:
-        return store_of(path).open(path)
-    seen = Seen(path, expected.size_bytes, expected.mtime_ns, expected.tag)
-    return store_of(path).open(path, seen)
-
-
-def _check(file: BufferedReader, path: str, expected: Reading | None) -> None:
+def _check(file: BufferedReader, path: str, expected: FileStat | None) -> None:
     now = os.fstat(file.fileno())
     if not stat.S_ISREG(now.st_mode):
         raise SourceGone(f"{path}: no regular file")
-    if expected is not None and expected != Reading(now.st_size, now.st_mtime_ns):
+    if expected is not None and expected != FileStat(path, now.st_size, now.st_mtime_ns):
         raise SourceChanged(f"{path}: still changing")
 
 
@@ -73,18 +64,14 @@ def fingerprint(file: BufferedReader, size_bytes: int) -> str:
         file.seek(0)
         digest.update(file.read(WHOLE_BYTES + 1))
     else:
-        for offset in _offsets(size_bytes):
-            file.seek(offset)
+        last = size_bytes - SAMPLE_BYTES
+        for place in range(_SPREAD + 2):
+            file.seek(last * place // (_SPREAD + 1))
             digest.update(file.read(SAMPLE_BYTES))
     return f"{size_bytes:x}-{digest.hexdigest()}"
 
 
-def _offsets(size_bytes: int) -> list[int]:
-    last = size_bytes - SAMPLE_BYTES
-    return [last * place // (_SPREAD + 1) for place in range(_SPREAD + 2)]
-
-
 def full_hash(path: str) -> str:
     """SHA-256 of the whole file, for two sources whose samples agree."""
-    with opened(path) as file:
+    with open_source(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,10 +5,10 @@ import sys
 
 from config.errors import ConfigError
 from config.settings import load
-from jobs.connection import connect
 from jobs.errors import LedgerError
-from jobs.intake import Intake
 from jobs.ledger import Ledger
+from jobs.redis import connect
+from jobs.sources import Sources
 
 
 def main() -> int:
@@ -17,10 +17,10 @@ def main() -> int:
         settings = load()
         if settings.redis_url is None:
             raise ConfigError("DROPSCORE_REDIS_URL is not set")
-        ledger = Ledger(connect(settings.redis_url.get_secret_value()))
-        return 0 if Intake(ledger).beats(socket.gethostname()) else 1
-    except (ConfigError, LedgerError) as broken:
-        print(f"dropscore producer: {broken}", file=sys.stderr)
+        ledger = Ledger(connect(settings.redis_url.get_secret_value(), master_name=settings.redis_master))
+        return 0 if Sources(ledger).is_alive(socket.gethostname()) else 1
+    except (ConfigError, LedgerError) as exc:
+        print(f"dropscore producer: {exc}", file=sys.stderr)
         return 1
 
 

@@ -1,4 +1,4 @@
-"""Lists of work: ``-a FILE``, ``--manifest backlog.csv`` or ``.jsonl`` (expectations, "Conventions")."""
+"""Lists of work: ``-a FILE``, ``--manifest backlog.csv`` or ``.jsonl``."""
 
 import csv
 import json
@@ -6,21 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from config.skills import Skill
-from producer.errors import BrokenManifest, shown
-from producer.instructions import Wish
-from producer.sidecar import explained
-from stores import StoreError, is_remote, store_of, tidy
+from producer.errors import UnusableManifest, printable
+from producer.instructions import InstructionSpec
+from producer.sidecars import explain
+from storage import StorageError, is_remote, storage_for, tidy
 
 _LONGEST_URL = 2000
 
 
-class Row(Wish):
+class Row(InstructionSpec):
     """A row of a manifest: a sidecar's columns, and a ``path`` or a ``url``."""
 
     path: str | None = None
@@ -32,7 +31,7 @@ class Entry:
     """A source that was asked for (an absolute path, one in a bucket, a URL), and what its row says."""
 
     source: str
-    wish: Wish
+    spec: InstructionSpec
     where: str = ""
 
     @property
@@ -49,9 +48,9 @@ class Manifest:
     errors: tuple[str, ...]
 
     def whole(self) -> tuple[Entry, ...]:
-        """The rows, when every one is good; raises BrokenManifest."""
+        """The rows, when every one is good; raises UnusableManifest."""
         if self.errors:
-            raise BrokenManifest(self.errors)
+            raise UnusableManifest(self.errors)
         return self.entries
 
 
@@ -66,10 +65,25 @@ def read_paths(paths: Iterable[str], base: Path) -> Manifest:
 
 
 def read_list(lines: Iterable[str], base: Path) -> Manifest:
-    """A path or URL a line; blank lines and lines that begin with ``#`` are comments."""
-    said = ((number, line.strip()) for number, line in enumerate(lines, 1))
-    rows = ((f"line {number}", _source(line)) for number, line in said if line and not line.startswith("#"))
+    """Read a path or URL a line; blank lines and lines that begin with ``#`` are comments.
+
+    A name that begins with ``#`` (or with a quote) is written as ``./#name``, or in double quotes.
+    """
+    rows = []
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        if len(text) > 1 and text[0] == text[-1] == '"':
+            text = text[1:-1].replace('\\"', '"')
+        rows.append((f"line {number}", _source(text)))
     return _collect(rows, base, {})
+
+
+def read_null_list(text: str, base: Path) -> Manifest:
+    """Read paths and URLs with a null character after each, as ``find -print0`` writes them."""
+    names = (name for name in text.split("\0") if name and name != "\n")
+    return _collect(((f"name {number}", _source(name)) for number, name in enumerate(names, 1)), base, {})
 
 
 def _source(text: str) -> dict[str, str]:
@@ -77,37 +91,51 @@ def _source(text: str) -> dict[str, str]:
 
 
 def read_manifest(path: Path, skills: Mapping[str, Skill]) -> Manifest:
-    """The rows of a ``.csv`` (its first row names the columns) or ``.jsonl`` file.
+    """Read the rows of a ``.csv`` (its first row names the columns) or ``.jsonl`` file.
 
-    Relative paths are taken from the manifest's folder. Raises BrokenManifest when it cannot be read at all.
+    Cells are separated by commas, semicolons or tabs, whichever the first row has. Relative paths are taken
+    from the manifest's folder.
+
+    Raises:
+        UnusableManifest: it cannot be read at all.
     """
+    kind = path.suffix.lower()
+    if kind in {".json", ".yaml", ".yml", ".toml", ".xlsx", ".xls", ".ods"}:
+        raise UnusableManifest(
+            (f"{path}: a manifest is a .csv or a .jsonl file (an object a line), not {kind}",)
+        )
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as broken:
-        raise BrokenManifest((f"{path}: cannot be read ({broken.strerror})",)) from broken
-    except UnicodeDecodeError as broken:
-        raise BrokenManifest((f"{path}: not UTF-8 text; save it as UTF-8",)) from broken
-    rows = _json_rows(text) if path.suffix.lower() in {".jsonl", ".ndjson"} else _csv_rows(path, text)
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as exc:
+        raise UnusableManifest((f"{path}: cannot be read ({exc.strerror})",)) from exc
+    except UnicodeDecodeError as exc:
+        raise UnusableManifest((f"{path}: not UTF-8 text; save it as UTF-8",)) from exc
+    rows = _json_rows(text) if kind in {".jsonl", ".ndjson"} else _csv_rows(path, text)
     return _collect(((f"{path.name}, {where}", row) for where, row in rows), path.parent, skills)
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, object]]:
-    rows = csv.reader(StringIO(text, newline=""), strict=True)
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    rows = csv.reader(StringIO(text, newline=""), strict=True, delimiter=delimiter)
     try:
         columns = [name.strip() for name in next(rows, [])]
-        if not {"path", "url"} & set(columns):
-            raise BrokenManifest((f"{path}, row 1: a column 'path' or 'url' is missing",))
+        lower = {name.lower(): name for name in columns}
+        if not {"path", "url"} & set(lower):
+            there = ", ".join(printable(name) for name in columns[:10]) or "none"
+            why = f"a column 'path' or 'url' is missing; its first row names these: {there[:200]}"
+            raise UnusableManifest((f"{path}, row 1: {why}",))
+        columns = [name.lower() if name.lower() in Row.model_fields else name for name in columns]
         for number, cells in enumerate(rows, 2):
-            if any(cell.strip() for cell in cells):
-                yield f"row {number}", _from_cells(columns, cells)
-    except csv.Error as broken:
-        raise BrokenManifest((f"{path}, line {rows.line_num}: not readable as CSV: {broken}",)) from broken
-
-
-def _from_cells(columns: list[str], cells: list[str]) -> object:
-    if len(cells) > len(columns):
-        return f"has {len(cells)} cells, but there are {len(columns)} columns; quote cells with commas"
-    return {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if cell.strip()}
+            if len(cells) > len(columns) and any(cell.strip() for cell in cells):
+                why = f"has {len(cells)} cells, but there are {len(columns)} columns"
+                yield f"row {number}", f"{why}; quote cells that have {delimiter!r} in them"
+            elif row := {
+                name: cell.strip() for name, cell in zip(columns, cells, strict=False) if cell.strip()
+            }:
+                yield f"row {number}", row
+    except csv.Error as exc:
+        raise UnusableManifest((f"{path}, line {rows.line_num}: not readable as CSV: {exc}",)) from exc
 
 
 def _json_rows(text: str) -> Iterator[tuple[str, object]]:
@@ -115,8 +143,10 @@ def _json_rows(text: str) -> Iterator[tuple[str, object]]:
         if line.strip():
             try:
                 row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as broken:
-                row = f"not readable as JSON: {getattr(broken, 'msg', 'nested too deeply')}"
+            except (ValueError, RecursionError) as exc:
+                row = (
+                    f"not readable as JSON: {getattr(exc, 'msg', 'a value is too long or nested too deeply')}"
+                )
             yield f"row {number}", row if isinstance(row, (str, dict)) else "should be an object"
 
 
@@ -125,59 +155,58 @@ def _collect(rows: Iterable[tuple[str, object]], base: Path, skills: Mapping[str
     for where, row in rows:
         try:
             entries.append(_entry(where, row, base, skills))
-        except ValueError as broken:
-            errors.append(f"{where}: {broken}" if where else str(broken))
+        except ValueError as exc:
+            why = printable(str(exc))
+            errors.append(f"{where}: {why}" if where else why)
     return Manifest(tuple(entries), tuple(errors))
 
 
 def _entry(where: str, row: object, base: Path, skills: Mapping[str, Skill]) -> Entry:
     if not isinstance(row, Mapping):
         raise ValueError(str(row))  # noqa: TRY004 (a bad row is a value, whatever its type)
-    said = _validated(row)
-    if (said.path is None) == (said.url is None):
-        raise ValueError("needs a 'path' or a 'url', and not both")
-    if said.skill is not None and skills and said.skill not in skills:
-        raise ValueError(f"skill '{said.skill}' is unknown; there are: {', '.join(sorted(skills))}")
-    wish = Wish.model_validate(said.model_dump(exclude_none=True, exclude={"path", "url"}))
-    source = checked_url(said.url) if said.url is not None else _absolute(base, said.path or "")
-    return Entry(source, wish, where)
-
-
-def _validated(row: Mapping[Any, Any]) -> Row:
     try:
-        return Row.model_validate(dict(row))
-    except ValidationError as broken:
-        first = broken.errors()[0]
+        given = Row.model_validate(dict(row))
+    except ValidationError as exc:
+        first = exc.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else ""
-        raise ValueError(explained(first["type"], key, first["msg"], Row)) from broken
+        raise ValueError(explain(first["type"], key, first["msg"], Row)) from exc
+    if (given.path is None) == (given.url is None):
+        raise ValueError("needs a 'path' or a 'url', and not both")
+    if given.skill is not None and skills and given.skill not in skills:
+        raise ValueError(f"skill '{given.skill}' is unknown; there are: {', '.join(sorted(skills))}")
+    spec = InstructionSpec.model_validate(given.model_dump(exclude_none=True, exclude={"path", "url"}))
+    source = checked_url(given.url) if given.url is not None else _absolute(base, given.path or "")
+    return Entry(source, spec, where)
 
 
 def is_folder(path: str) -> bool:
-    """Whether a path is a folder; one in a bucket is where something lies below. Raises StoreError."""
+    """Whether a path is a folder; one in a bucket is where something lies below. Raises StorageError."""
     if not is_remote(path):
         return Path(path).is_dir()
-    store = store_of(path)
-    return store.stat(path) is None and next(iter(store.list(path)), None) is not None
+    storage = storage_for(path)
+    return storage.stat(path) is None and next(iter(storage.scan()), None) is not None
 
 
 def _absolute(base: Path, path: str) -> str:
     if is_remote(path):
-        return _in_bucket(path)
+        try:
+            remote = tidy(path)
+            if storage_for(remote).stat(remote) is None and not is_folder(remote):
+                raise ValueError(f"{printable(path)} does not exist")
+        except StorageError as exc:
+            raise ValueError(str(exc)) from exc
+        return remote
+    if not path or "\0" in path:
+        raise ValueError("the path is empty, or has a null character in it")
     there = (base / path).absolute()
-    if not (there.is_dir() or there.is_file()):
-        what = "is no file and no folder" if there.exists() else "does not exist"
-        raise ValueError(f"{shown(path)} {what}")
-    return str(there)
-
-
-def _in_bucket(path: str) -> str:
     try:
-        there = tidy(path)
-        if store_of(there).stat(there) is None and not is_folder(there):
-            raise ValueError(f"{shown(path)} does not exist")
-    except StoreError as broken:
-        raise ValueError(shown(str(broken))) from broken
-    return there
+        usable, exists = there.is_dir() or there.is_file(), there.exists()
+    except OSError as exc:
+        raise ValueError(f"{printable(path[:200])} cannot be looked at ({exc.strerror})") from exc
+    if not usable:
+        what = "is neither a file nor a folder" if exists else "does not exist"
+        raise ValueError(f"{printable(path[:200])} {what}")
+    return str(there)
 
 
 def checked_url(url: str) -> str:

@@ -1,39 +1,47 @@
-"""From a settled file to all that the ledger needs to know of it; nothing is written here."""
+"""From a stable file to all that the ledger needs to know of it; nothing is written here."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from jobs.codec import result_path
-from jobs.model import Problem, Spec, identity
-from producer import media, preflight
-from producer.errors import Refused, shown
-from producer.fingerprint import fingerprint, full_hash, opened
-from producer.instructions import Asked, Nearby
-from producer.naming import candidates, folder_of, has_elder
-from producer.passing import passing
-from producer.scan import Found
+from jobs.ledger import result_path
+from jobs.model import JobSpec, Problem, job_id_for
+from producer import preflight
+from producer.errors import Refused, SourceBusy, SourceGone, printable
+from producer.fingerprint import fingerprint, full_hash, open_source
+from producer.instructions import InstructionResolver, ResolvedInstructions
+from producer.outputs import Naming, candidate_outputs, folder_inside
+from producer.sidecars import FolderListing
+from producer.stability import is_open_for_writing, missing_bytes
 from producer.transcode import OFF, Transcoding
-from stores import is_remote
+from storage import FileStat, is_remote
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A source, ready to be submitted. ``spec.output`` is the best of ``outputs``; the ledger decides."""
+    """A source, ready to be submitted. ``spec.output`` is the best of ``outputs``; the ledger decides.
+
+    ``note`` marks the source as seen: it begins with what the file is, and ends with a stamp of what
+    is asked for it.
+    """
 
     job_id: str
-    spec: Spec
+    spec: JobSpec
     outputs: tuple[str, ...]
     note: str
     problem: Problem | None = None
 
-    def ready(self, duration_s: float | None) -> "Prepared":
-        """The same, its transcoded file made; ``duration_s`` is what that file says."""
+    def with_duration(self, duration_s: float | None) -> "Prepared":
+        """Return the same with its transcoded file made, which says how long it is."""
         return replace(self, spec=self.spec.evolve(duration_s=duration_s))
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where files are found and where their outputs go, and what holds for all of them."""
+    """Where files are found and where their outputs go, and what holds for all of them.
+
+    ``is_near``: the kernel of this host knows who writes them. ``unfinished_wait_s`` is for how long a file
+    that ends before its container says must have been calm until it is refused.
+    """
 
     root: str
     outbox: str
@@ -41,53 +49,66 @@ class Place:
     again: str = ""
     skill: str = ""
     session: str = "file"
+    preview: bool = False
     transcoding: Transcoding = OFF
+    naming: Naming = field(default_factory=Naming)
+    is_near: bool = False
+    unfinished_wait_s: float = 0.0
+    wall_s: float = 0.0
 
-    def group_of(self, source: str) -> str | None:
-        """The group of the files that share a session with this one; None = it has its own."""
+    def session_group(self, source: str) -> str | None:
+        """Return the group of the files that share a session with this one; None = it has its own."""
         if self.session != "folder":
             return None
         text = f"{source.rpartition('/')[0]}\0{self.outbox}"
         return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
-def note_of(found: Found, stamp: str) -> str:
-    """What marks a source as seen: it changes with size, mtime (or ETag) and what is asked for it."""
-    reading = found.reading
-    return f"{reading.size_bytes}:{reading.tag or reading.mtime_ns}:{stamp}"
+def note_of(stat: FileStat, stamp: str) -> str:
+    """Return what marks a source as seen: it changes with size, mtime (or ETag) and what is asked for it."""
+    return f"{stat.size_bytes}:{stat.etag or stat.mtime_ns}:{stamp}"
 
 
-def prepare(found: Found, place: Place, nearby: Nearby) -> Prepared | None:
-    """Instructions, preflight, fingerprint and names of a file; None when it is no media after all.
+def is_same_content(note: str, other: str) -> bool:
+    """Return whether two notes speak of one version of a file, whatever is asked for it."""
+    return note.rpartition(":")[0] == other.rpartition(":")[0]
+
+
+def prepare(stat: FileStat, place: Place, resolver: InstructionResolver) -> Prepared | None:
+    """Find instructions, preflight, fingerprint and names of a file; None when it is no media after all.
 
     A file that must not cost a credit is prepared with its ``problem``.
 
     Raises:
         SourceGone: it is not there any more.
-        SourceChanged: it is not the file that settled.
+        SourceBusy: it is not the file that was stable, somebody writes it, or it is not complete yet.
     """
-    stamp = nearby.stamp(found.path, place.root)
-    note = note_of(found, stamp)
-    asked: Asked | None = None
+    name = stat.path.rpartition("/")[2]
+    listing = resolver.listing(stat.path, place.root)
+    note = note_of(stat, resolver.stamp(stat.path, place.root))
+    if why := listing.why_busy(name):
+        is_left_behind = stat.calm_s(place.wall_s) >= place.unfinished_wait_s
+        raise (SourceGone if is_left_behind else SourceBusy)(f"{printable(stat.path)}: {why}")
+    resolved: ResolvedInstructions | None = None
     try:
-        asked = nearby.asked(found.path, place.root)
-        looked = _examine(found, asked, place.transcoding)
-    except Refused as refused:
-        return _refused(found, place, asked, note, refused.problem)
-    except OSError as broken:
-        why = broken.strerror or type(broken).__name__
-        return _refused(found, place, asked, note, preflight.denied(_name(found), why))
-    if looked is None:
+        resolved = resolver.resolve(stat.path, place.root)
+        examined = _examine(stat, resolved, place)
+    except Refused as exc:
+        return _refuse(stat, place, resolved, note, exc.problem, listing)
+    except OSError as exc:
+        problem = preflight.denied(name, exc.strerror or type(exc).__name__)
+        return _refuse(stat, place, resolved, note, problem, listing)
+    if examined is None:
         return None
-    job_id = identity(looked.fingerprint, asked.instructions, asked.skill.name, place.again)
-    spec = _spec(found, place, asked, looked.fingerprint, looked.duration_s)
-    if looked.made_into:
-        spec = spec.evolve(prepared=f"{place.transcoding.folder}/{job_id}.{looked.made_into}")
-    return _named(job_id, spec, note, place, asked.output)
+    job_id = job_id_for(examined.fingerprint, resolved.instructions, resolved.skill.name, place.again)
+    spec = _spec(stat, place, resolved, examined.fingerprint, examined.duration_s)
+    if examined.made_into:
+        spec = spec.evolve(prepared=f"{place.transcoding.folder}/{job_id}.{examined.made_into}")
+    return _named(job_id, spec, note, place, listing, resolved.output)
 
 
-def different(prepared: Prepared, place: Place) -> Prepared:
-    """The same source under an identity of its own, by the hash of all its content.
+def prepare_by_full_hash(prepared: Prepared, place: Place) -> Prepared:
+    """Return the same source under an identity of its own, by the hash of all its content.
 
     A transcoded file goes by the former identity: it may be another's, so that this source goes without.
 
@@ -96,19 +117,33 @@ def different(prepared: Prepared, place: Place) -> Prepared:
     """
     spec = prepared.spec
     whole = f"{spec.fingerprint}-{full_hash(spec.source)}"
-    job_id = identity(whole, spec.instructions, spec.skill, place.again)
-    return _named(job_id, spec.evolve(fingerprint=whole, prepared=""), prepared.note, place, None)
+    job_id = job_id_for(whole, spec.instructions, spec.skill, place.again)
+    return _renamed(prepared, job_id, spec.evolve(fingerprint=whole, prepared=""))
 
 
-def refused(prepared: Prepared, place: Place, problem: Problem) -> Prepared:
-    """The same source as one that must not cost a credit."""
-    print_, spec = _print_of(prepared.spec.source, prepared.note, problem), prepared.spec
-    job_id = identity(print_, spec.instructions, spec.skill, place.again)
-    return _named(job_id, spec.evolve(fingerprint="", prepared=""), prepared.note, place, None, problem)
+def prepare_again(prepared: Prepared, place: Place) -> Prepared:
+    """Return the same source under another identity, by its time: an earlier job of it ended unpaid."""
+    spec = prepared.spec
+    word = f"{place.again}\0{spec.source}\0{spec.etag or spec.mtime_ns}"
+    job_id = job_id_for(spec.fingerprint, spec.instructions, spec.skill, word)
+    return _renamed(prepared, job_id, spec)
+
+
+def refuse_prepared(prepared: Prepared, place: Place, problem: Problem) -> Prepared:
+    """Return the same source as one that must not cost a credit."""
+    spec = prepared.spec
+    key = _refusal_key(spec.source, prepared.note, problem)
+    job_id = job_id_for(key, spec.instructions, spec.skill, place.again)
+    return replace(_renamed(prepared, job_id, spec.evolve(fingerprint="", prepared="")), problem=problem)
+
+
+def _renamed(prepared: Prepared, job_id: str, spec: JobSpec) -> Prepared:
+    outputs = tuple(output.replace(prepared.job_id, job_id) for output in prepared.outputs)
+    return replace(prepared, job_id=job_id, spec=spec, outputs=outputs)
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
+class _Examined:
     """``made_into`` is the extension of the file that is sent in its place; "" = it is sent as it is."""
 
     fingerprint: str
@@ -116,78 +151,93 @@ class _Looked:
     made_into: str = ""
 
 
-def _examine(found: Found, asked: Asked, transcoding: Transcoding) -> _Looked | None:
-    name, size_bytes = _name(found), found.reading.size_bytes
-    with opened(found.path, found.reading) as file:
-        tail = media.extension(name)
-        if tail in media.CONVERTIBLE and _is_source_code(tail, file.read(media.SNIFF_BYTES)):
-            return None
-        if (made_into := transcoding.target(tail, size_bytes)) and is_remote(found.path):
-            raise Refused(_too_far(name))
-        if made_into:
-            return _Looked(fingerprint(file, size_bytes), None, made_into)
-        preflight.check_name(name, asked.skill.accepts)
+def _examine(stat: FileStat, resolved: ResolvedInstructions, place: Place) -> _Examined | None:
+    name, size_bytes = stat.path.rpartition("/")[2], stat.size_bytes
+    with open_source(stat.path, stat) as file:
+        if place.is_near and is_open_for_writing(file):
+            raise SourceBusy(f"{printable(stat.path)}: another program has it open for writing")
+        if not is_remote(stat.path) and (missing := missing_bytes(file, size_bytes)):
+            if stat.calm_s(place.wall_s) < place.unfinished_wait_s:
+                raise SourceBusy(f"{printable(stat.path)}: {missing:,} bytes of it are missing")
+            preflight.check_size(name, size_bytes)
+            raise Refused(preflight.unfinished(name, missing))
+        file.seek(0)
+        tail = preflight.extension(name)
+        if tail in {"ts", "mts"} and not preflight.is_transport_stream(file.read(preflight.SNIFF_BYTES)):
+            return None  # source code
+        if made_into := place.transcoding.target(tail, size_bytes):
+            if is_remote(stat.path):
+                message = f"{printable(name)}: files in a bucket are not shrunk or converted"
+                advice = "Do that before you upload it, or give Dropscore a local folder."
+                raise Refused(
+                    Problem(code="not_converted", service_code=4001, message=message, advice=advice)
+                )
+            return _Examined(fingerprint(file, size_bytes), None, made_into)
+        preflight.check_name(name, resolved.skill.accepts)
         preflight.check_size(name, size_bytes)
-        seen = preflight.inspect(file, name, tail)
-        return _Looked(fingerprint(file, size_bytes), seen.duration_s)
+        media = preflight.inspect(file, name, tail)
+        return _Examined(fingerprint(file, size_bytes), media.duration_s)
 
 
-def _too_far(name: str) -> Problem:
-    message = f"{shown(name)}: files in a bucket are not shrunk or converted"
-    advice = "Do that before you upload it, or give Dropscore a local folder."
-    return Problem(code=4001, kind="NotConverted", message=message, advice=advice)
+def _refuse(
+    stat: FileStat,
+    place: Place,
+    resolved: ResolvedInstructions | None,
+    note: str,
+    problem: Problem,
+    listing: FolderListing,
+) -> Prepared:
+    key = _refusal_key(stat.path, note, problem)
+    spec = _spec(stat, place, resolved, key, None)
+    job_id = job_id_for(key, spec.instructions, spec.skill, place.again)
+    chosen = resolved.output if resolved else None
+    prepared = _named(job_id, spec.evolve(fingerprint=""), note, place, listing, chosen)
+    return replace(prepared, problem=problem)
 
 
-def _is_source_code(tail: str, head: bytes) -> bool:
-    return tail in {"ts", "mts"} and not media.is_transport_stream(head)
-
-
-def _refused(found: Found, place: Place, asked: Asked | None, note: str, problem: Problem) -> Prepared:
-    print_ = _print_of(found.path, note, problem)
-    spec = _spec(found, place, asked, print_, None)
-    job_id = identity(print_, spec.instructions, spec.skill, place.again)
-    return _named(job_id, spec.evolve(fingerprint=""), note, place, asked.output if asked else None, problem)
-
-
-def _print_of(source: str, note: str, problem: Problem) -> str:
+def _refusal_key(source: str, note: str, problem: Problem) -> str:
     # The path and the note are part of the identity: two empty files are two results, and a file that was
-    # mended (or whose sidecar was) is new work.
-    return f"{source}\0{note}\0{problem.kind}"
+    # corrected (or whose sidecar was) is new work.
+    return f"{source}\0{note}\0{problem.code}"
 
 
-def _spec(found: Found, place: Place, asked: Asked | None, print_: str, duration_s: float | None) -> Spec:
-    return Spec(
-        source=found.path,
+def _spec(
+    stat: FileStat, place: Place, resolved: ResolvedInstructions | None, key: str, duration_s: float | None
+) -> JobSpec:
+    return JobSpec(
+        source=stat.path,
         root=place.root,
         output="",
         result="",
-        skill=asked.skill.name if asked else place.skill,
-        instructions=asked.instructions if asked else (),
-        fingerprint=print_,
-        size_bytes=found.reading.size_bytes,
-        mtime_ns=found.reading.mtime_ns,
-        etag=found.reading.tag,
+        skill=resolved.skill.name if resolved else place.skill,
+        instructions=resolved.instructions if resolved else (),
+        fingerprint=key,
+        size_bytes=stat.size_bytes,
+        mtime_ns=stat.mtime_ns,
+        etag=stat.etag,
         duration_s=duration_s,
-        priority=asked.priority if asked else 0,
-        language=asked.language if asked else None,
-        max_credits=asked.max_credits if asked else None,
-        session_group=place.group_of(found.path),
+        backlog=bool(resolved and resolved.backlog),
+        language=resolved.language if resolved else None,
+        max_credits=resolved.max_credits if resolved else None,
+        session_group=place.session_group(stat.path),
+        preview=place.preview,
         created=place.created,
     )
 
 
 def _named(
-    job_id: str, spec: Spec, note: str, place: Place, chosen: str | None, problem: Problem | None = None
+    job_id: str, spec: JobSpec, note: str, place: Place, listing: FolderListing, chosen: str | None
 ) -> Prepared:
-    folder = place.outbox if chosen else folder_of(place.outbox, place.root, spec.source)
-    outputs = candidates(folder, spec.source.rpartition("/")[2], job_id, chosen)
-    with passing():
-        second = not chosen and has_elder(spec.source)
-    if second:
-        outputs[0], outputs[1] = outputs[1], outputs[0]
+    name = spec.source.rpartition("/")[2]
+    outputs = candidate_outputs(
+        place.outbox,
+        folder_inside(place.root, spec.source),
+        name,
+        job_id,
+        naming=place.naming,
+        skill=spec.skill,
+        chosen=chosen,
+        listing=listing,
+    )
     spec = spec.evolve(output=outputs[0], result=result_path(outputs[0]))
-    return Prepared(job_id, spec, tuple(outputs), note, problem)
-
-
-def _name(found: Found) -> str:
-    return found.path.rpartition("/")[2]
+    return Prepared(job_id, spec, tuple(outputs), note)

@@ -2,18 +2,19 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from config.errors import ConfigError
 from config.roots import Root, SessionPer, Watch
 from config.settings import Settings
-from producer.naming import absolute, beside, writable
-from stores import BadPath, StoreError, is_remote, store_of, tidy
+from producer.outputs import absolute, default_outbox, ensure_writable
+from storage import StorageError, is_remote, storage_for, tidy
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedRoot:
     """A root with every question answered; both paths are absolute, or in a bucket."""
 
     path: str
@@ -22,23 +23,24 @@ class Watched:
     session: SessionPer = "file"
 
 
-class Homes:
+class Roots:
     """The roots, by what lies in them."""
 
-    def __init__(self, roots: Sequence[Watched]) -> None:
+    def __init__(self, roots: Sequence[WatchedRoot]) -> None:
         """Take at least one root."""
-        self._roots = roots
+        self._by_prefix = sorted(
+            ((root.path.rstrip("/") + "/", root) for root in roots), key=lambda pair: -len(pair[0])
+        )
+        self._linked = replace(roots[0], path="")
 
-    def of(self, path: str) -> Watched:
-        """The innermost root that holds a path; for a linked file, the first one without its path."""
-        holding = [root for root in self._roots if path.startswith(root.path.rstrip("/") + "/")]
-        linked = replace(self._roots[0], path="")
-        return max(holding, key=lambda root: len(root.path), default=linked)
+    def of(self, path: str) -> WatchedRoot:
+        """Return the innermost root that holds a path; for a linked file, the first one without its path."""
+        return next((root for prefix, root in self._by_prefix if path.startswith(prefix)), self._linked)
 
 
-def checked(
+def check_roots(
     settings: Settings, named: Sequence[str | Path], outbox: str | Path | None
-) -> tuple[Watched, ...]:
+) -> tuple[WatchedRoot, ...]:
     """The folders that were named, else those of the settings; their outboxes are made.
 
     Raises:
@@ -47,47 +49,33 @@ def checked(
     roots = [Root(path=str(path)) for path in named] or list(settings.roots)
     if not roots:
         raise ConfigError("no folder to watch: name one, or list them as [[roots]] in dropscore.toml")
-    found = tuple(_checked(root, settings, outbox) for root in roots)
+    found = tuple(_check_root(root, settings, outbox) for root in roots)
     for target in dict.fromkeys(root.outbox for root in found):
-        if any(_is_same(target, root.path) for root in found):
-            raise ConfigError(f"outbox {target} is an inbox itself; name another folder with --outbox")
-        writable(target)
+        for root in found:
+            is_same = target == root.path
+            with suppress(OSError):  # one that is not there yet, or is in a bucket, is another
+                is_same = is_same or Path(target).samefile(root.path)
+            if is_same:
+                raise ConfigError(f"outbox {target} is an inbox itself; name another folder with --outbox")
+        ensure_writable(target, settings.state_dir)
     return found
 
 
-def _is_same(one: str, other: str) -> bool:
-    if is_remote(one) or is_remote(other):
-        return one == other
-    return Path(one).exists() and Path(one).samefile(other)
-
-
-def _checked(root: Root, settings: Settings, outbox: str | Path | None) -> Watched:
+def _check_root(root: Root, settings: Settings, outbox: str | Path | None) -> WatchedRoot:
     try:
-        path = _listed(root.path) if is_remote(root.path) else _listable(root.path)
-        target = absolute(outbox or root.outbox or beside(path))
-    except BadPath as wrong:
-        raise ConfigError(str(wrong)) from wrong
-    return Watched(path, target, root.watch or settings.watch, root.session or settings.session)
-
-
-def _listed(root: str) -> str:
-    """A folder of a bucket that can be listed; an empty one is as good as any."""
-    path = tidy(root)
-    try:
-        next(iter(store_of(path).list(path)), None)
-    except StoreError as broken:
-        raise ConfigError(str(broken)) from broken
-    return path
-
-
-def _listable(root: str) -> str:
-    if not Path(root).exists():
-        raise ConfigError(f"folder {root} does not exist; make it, or name another")
-    if not Path(root).is_dir():
-        raise ConfigError(f"{root} is no folder; name the folder that holds your videos")
-    path = absolute(root)
-    try:
-        with os.scandir(path):
-            return path
-    except OSError as broken:
-        raise ConfigError(f"folder {path} cannot be read ({broken.strerror})") from broken
+        if is_remote(root.path):
+            path = tidy(root.path)
+            next(iter(storage_for(path).scan()), None)  # an empty folder of a bucket is as good as any
+        elif not Path(root.path).is_dir():
+            if Path(root.path).exists():
+                raise ConfigError(f"{root.path} is not a folder; name the folder that holds your videos")
+            raise ConfigError(f"folder {root.path} does not exist; make it, or name another")
+        else:
+            path = absolute(root.path)
+            os.scandir(path).close()
+        target = absolute(outbox or root.outbox or default_outbox(path))
+    except StorageError as exc:
+        raise ConfigError(str(exc)) from exc
+    except OSError as exc:
+        raise ConfigError(f"folder {root.path} cannot be read ({exc.strerror})") from exc
+    return WatchedRoot(path, target, root.watch or settings.watch, root.session or settings.session)

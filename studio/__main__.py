@@ -13,7 +13,6 @@ from pydantic.fields import FieldInfo
 
 from studio.errors import StudioError
 from studio.faults import first_problem
-from studio.server import serve
 from studio.settings import StudioSettings
 
 
@@ -22,20 +21,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = vars(_parser().parse_args(arguments))
     fd = chosen.pop("fd", None)
     try:
+        from studio.server import serve  # noqa: PLC0415 - its libraries are an extra
+    except ModuleNotFoundError as exc:
+        extra = "pip install 'dropscore[studio]', or choose the cloud: --backend cloud"
+        return _complain(f"the local studio needs {exc.name}: {extra}")
+    try:
         serve(StudioSettings(**chosen), fd=fd)
     except ValidationError as error:
-        return _complain(_flagged(first_problem(error)))
+        problem = first_problem(error)
+        field, colon, what = problem.partition(":")
+        flagged = f"--{field.replace('_', '-')}{colon}{what}"
+        return _complain(flagged)
     except StudioError as error:
         return _complain(str(error))
     except OSError as error:
         return _complain(f"cannot listen: {error.strerror or error}.")
     return 0
-
-
-def _flagged(problem: str) -> str:
-    """Name the flag where the problem names the field."""
-    field, colon, what = problem.partition(":")
-    return f"--{field.replace('_', '-')}{colon}{what}"
 
 
 def _complain(problem: str) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from studio.api.answers import compact
+from studio.api.messages import compact
 from studio.model import Draft
 
 
@@ -84,7 +84,7 @@ class DialectA:
             case ToolCall(_, name, args):
                 yield {"type": "tool_call", "name": name, "args": args}
             case ToolResult(call, draft, ok):
-                yield {"type": "tool_result", "name": call.name, "result": {"ok": ok, **_drafted(draft)}}
+                yield {"type": "tool_result", "name": call.name, "result": {"ok": ok, **_write_draft(draft)}}
             case Failure(message, code):
                 yield {"type": "error", "message": message, **({} if code is None else {"code": code})}
             case _:
@@ -108,14 +108,16 @@ class DialectB:
                 yield self._event({"functionCall": {"id": id_, "args": args, "name": name}})
             case ToolResult(call, draft, ok):
                 response = {"id": call.id, "name": call.name, "response": {"ok": ok}}
-                yield self._event({"functionResponse": response}, delta=_drafted(draft))
+                yield self._event({"functionResponse": response}, delta=_write_draft(draft))
             case Say(text):
                 yield from (self._event({"text": piece}, {"partial": True}) for piece in pieces(text))
                 yield self._event({"text": text}, {"turnComplete": True})
             case Failure(message, code):
                 yield self._failure(message, code)
             case Alive():
-                yield self._beat()
+                self._beats += 1
+                beat = b"data:\n\n" if self._beats % 2 else b": heartbeat\n\n"
+                yield beat
 
     def _event(
         self,
@@ -148,11 +150,6 @@ class DialectB:
         shape = {"error": f"{kind}: {message}", "error_details": details, **coded}
         return f"data: {json.dumps(shape)}\n\n".encode()
 
-    def _beat(self) -> bytes:
-        """Alternate between the two signs of life: an empty `data:` and a comment."""
-        self._beats += 1
-        return b"data:\n\n" if self._beats % 2 else b": heartbeat\n\n"
-
 
 def dialect_named(name: str) -> Dialect:
     """Answer the encoder of dialect "a" or "b"."""
@@ -165,5 +162,5 @@ def pieces(text: str, count: int = 3) -> list[str]:
     return [text[at : at + step] for at in range(0, len(text), step)]
 
 
-def _drafted(draft: Draft | None) -> dict[str, Draft]:
+def _write_draft(draft: Draft | None) -> dict[str, Draft]:
     return {} if draft is None else {"draft": draft}

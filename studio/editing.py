@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from types import ModuleType
 
-from studio import agent
-from studio.agent.words import is_chinese
+from studio.create import VideoRequest, lay_out, make_clip, read_request
 from studio.dialects import Alive, Event, Failure, Say, Thought, ToolCall, ToolResult
 from studio.errors import StudioError
 from studio.faults import Fault, chance
-from studio.model import Session
+from studio.model import Media, Session, Upload
+from studio.rendering import draw_simulated_s, find_shown_name
 from studio.service import Studio
-from studio.simulation import shown_name, simulated_s
 from studio.store import Change, Scene, Work
 from studio.timeline import media_ids
 
@@ -66,6 +66,8 @@ class Edit:
         self._order = order
         self._work = work
         self._told: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._request: VideoRequest | None = None
+        self._clip: Upload | None = None
 
     def start(self) -> None:
         """Begin to work."""
@@ -88,40 +90,56 @@ class Edit:
     async def _run(self) -> None:
         edits = self._studio.store.edits
         try:
-            await self._work_and_tell()
+            call = ToolCall("c1", "edit_multitrack", {"instruction": self._order.text})
+            self._tell(Thought("Let me look at the timeline."))
+            self._tell(call)
+            await self._think()
+            await self._create()
+            if self._order.fault is not None:
+                await asyncio.sleep(self._order.fault.lands_after_s)
+            change = await self._land() if self._order.lands else Change()
+            if self._order.has("error_in_stream"):
+                self._tell(Failure("boom in agent"))
+            if not self._order.has(*_CUT_SHORT):
+                self._report(call, change)
         except StudioError as error:
             self._tell(Failure(str(error)))
         finally:
             self._told.put_nowait(None)
+            if self._clip is not None:  # it did not land
+                self._clip.path.unlink(missing_ok=True)
             await asyncio.shield(self._studio.remember(edits.drop, self._work))
-
-    async def _work_and_tell(self) -> None:
-        call = ToolCall("c1", "edit_multitrack", {"instruction": self._order.text})
-        self._tell(Thought("Let me look at the timeline."))
-        self._tell(call)
-        await self._think()
-        change = await self._land() if self._order.lands else Change()
-        if self._order.has("error_in_stream"):
-            self._tell(Failure("boom in agent"))
-        if not self._order.has(*_CUT_SHORT):
-            self._report(call, change)
 
     async def _think(self) -> None:
         settings = self._studio.settings
         if settings.simulate:
-            name = shown_name(self._order.session.draft, self._work.id)
-            await asyncio.sleep(simulated_s("edit", name, settings))
+            name = find_shown_name(self._order.session.draft, self._work.id)
+            await asyncio.sleep(draw_simulated_s("edit", name, settings))
             return
-        await asyncio.sleep(self._studio.settings.think_s)
+        await asyncio.sleep(settings.think_s)
+        agent = await asyncio.to_thread(_load_agent)
         if agent.wants_music(self._order.instruction):
             await self._studio.songs.ready()
             media = await self._studio.remember(self._studio.store.sessions.media_of, self._order.session.id)
             shown = media_ids(self._order.session.draft or {"t": []})
             await self._studio.looks.wait([item for item in media if item.id in shown])
 
+    async def _create(self) -> None:
+        """Draw a clip where a video is asked for in words and nothing was uploaded."""
+        session = self._order.session
+        if session.draft is not None or not self._order.lands or self._order.has("question", "noop"):
+            return
+        self._request = read_request(self._order.instruction)
+        if self._request is None:
+            return
+        mood = _load_agent().mood_of(self._request.title)
+        self._clip = await asyncio.to_thread(make_clip, self._request, mood, self._studio.media_dir)
+
     async def _land(self) -> Change:
-        landing = self._studio.remember(self._studio.store.edits.land, self._work, self._decide)
-        return await asyncio.shield(landing)
+        landing = self._studio.remember(self._studio.store.edits.land, self._work, self._decide, self._clip)
+        change = await asyncio.shield(landing)
+        self._clip = None  # the session has it now
+        return change
 
     def _decide(self, scene: Scene) -> Change:
         """Make the change, in the store's thread and inside its transaction."""
@@ -129,27 +147,38 @@ class Edit:
             return Change(asked=self._order.instruction, said=_QUESTION)
         if self._order.has("noop"):
             return Change(charged=True, said=_CLAIM)
-        reply = agent.edit(
+        if self._request is not None and self._clip is not None:
+            return self._decide_created(self._request, scene.media[-1])
+        reply = _load_agent().edit(
             self._order.instruction, scene.session.draft, scene.media, self._studio.songs.known
         )
         return Change(draft=reply.draft, charged=reply.draft is not None, said=reply.said)
 
+    def _decide_created(self, request: VideoRequest, clip: Media) -> Change:
+        """Lay the clip on the timeline, and do what else the instruction asks for."""
+        draft = lay_out(request, clip)
+        reply = _load_agent().edit(self._order.instruction, draft, (clip,), self._studio.songs.known)
+        made = f'Made a clip of {clip.info.duration_s:g} s that shows "{request.title}".'
+        return Change(
+            draft=reply.draft or draft, charged=True, said=f"{made} {reply.said}" if reply.draft else made
+        )
+
     def _report(self, call: ToolCall, change: Change) -> None:
         self._tell(ToolResult(call, change.draft, ok=change.charged))
-        if change.charged and self._silent():
+        if change.charged and (
+            self._order.has("silent")
+            if self._order.fault is not None
+            else self._draw("silent") < self._studio.settings.silent_share
+        ):
             return
         self._tell(Say(change.said + self._gui_talk() if change.charged else change.said))
         if self._order.has("trailing_noise"):
             self._tell(Say(_NOISE))
 
-    def _silent(self) -> bool:
-        """About 30 % of the edits end without a text, always the same ones (api-contract 3, rule 4)."""
-        if self._order.fault is not None:
-            return self._order.has("silent")
-        return self._draw("silent") < self._studio.settings.silent_share
-
     def _gui_talk(self) -> str:
         """The backend believes that a person sits at its GUI (api-contract 5)."""
+        from studio.agent.grammar import is_chinese  # noqa: PLC0415 - loaded by now
+
         talk = _GUI_TALK_CHINESE if is_chinese(self._order.text) else _GUI_TALK
         return talk[int(self._draw("talk") * len(talk))]
 
@@ -159,3 +188,10 @@ class Edit:
 
     def _tell(self, event: Event) -> None:
         self._told.put_nowait(event)
+
+
+def _load_agent() -> ModuleType:
+    """Load the agent on first use: its tables of words take a tenth of a second, which the start need not."""
+    from studio import agent  # noqa: PLC0415 - see above
+
+    return agent

@@ -31,7 +31,8 @@ What goes wrong, by kind:
 =================  ==========================================================================================
 
 `landed` says whether the work is done although the answer goes wrong (`timeout`, `reset`, `status`, `cut`,
-`stall`, `error_in_stream`).
+`stall`, `error_in_stream`). With `lands_after_s` an edit lands that many seconds after it began, long after
+an answer that came at once (`status`, `reset`).
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ class Fault(BaseModel):
     after: int = Field(default=0, ge=0)
 
     landed: bool = False
+    lands_after_s: float = Field(default=0.0, ge=0)
     status: int = Field(default=503, ge=400, le=599)
     code: Literal[400, 402, 1001, 1002, 2001, 4001, 4002] = 1002
     carrier: Literal["envelope", "status", "both", "stream"] = "envelope"

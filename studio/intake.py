@@ -1,10 +1,15 @@
-"""Files on their way in: multipart bodies to disk in constant memory, hashed and measured as they come."""
+"""Files on their way in, by multipart bodies or from public addresses: to disk in constant memory, hashed."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import http.client
+import ipaddress
 import secrets
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -17,6 +22,86 @@ from python_multipart.multipart import parse_options_header
 from studio.errors import BadRequest, FileTooLarge, UnreadableMedia, UnsupportedFile
 from studio.media import probe
 from studio.model import Upload
+
+_TIMEOUT_S = 30.0
+_CHUNK_BYTES = 256 * 1024
+
+
+def fetch(url: str, folder: Path, max_bytes: int, *, allow_private: bool) -> Arrived:
+    """Fetch one address into `folder`; what cannot be had is a `BadRequest` that says why."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        known = parts.scheme in {"http", "https"} and parts.hostname
+    except ValueError as error:
+        raise BadRequest("urls: not an address.") from error
+    if not known:
+        raise BadRequest("urls: only http and https addresses are accepted.")
+    name = PurePosixPath(urllib.parse.unquote(parts.path)).name
+    try:
+        with _opener(allow_private).open(url, timeout=_TIMEOUT_S) as answer:
+            writer = Writer(folder, name, max_bytes)
+            try:
+                while chunk := answer.read(_CHUNK_BYTES):
+                    writer.write(chunk)
+                return writer.finish()
+            except BaseException:
+                writer.discard()
+                raise
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or type(error).__name__
+        raise BadRequest(f"urls: {name or 'the address'} could not be fetched: {reason}.") from error
+
+
+class _PrivateAddressError(OSError):
+    """The host is not on the public network."""
+
+    reason = "its host is not public"
+
+
+def _refuse_private(connection: http.client.HTTPConnection) -> None:
+    """Look at the address that was really reached, before a byte is sent to it."""
+    address = ipaddress.ip_address(connection.sock.getpeername()[0])
+    if not address.is_global:
+        connection.close()
+        raise _PrivateAddressError
+
+
+class _PublicHTTP(http.client.HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        _refuse_private(self)
+
+
+class _PublicHTTPS(http.client.HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        _refuse_private(self)
+
+
+class _HTTPHandler(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PublicHTTP, req)
+
+
+class _HTTPSHandler(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PublicHTTPS, req)
+
+
+def _opener(allow_private: bool) -> urllib.request.OpenerDirector:
+    """Make an opener that knows http(s) alone, follows redirects, and uses no proxy."""
+    plain = (urllib.request.HTTPHandler(), urllib.request.HTTPSHandler())
+    opener = urllib.request.OpenerDirector()
+    for handler in plain if allow_private else (_HTTPHandler(), _HTTPSHandler()):
+        opener.add_handler(handler)
+    for common in (
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPRedirectHandler(),
+    ):
+        opener.add_handler(common)
+    return opener
+
 
 ACCEPTED = (
     ".mp4", ".mov", ".avi", ".webm", ".mkv", ".jpg", ".png", ".gif", ".webp", ".mp3", ".wav", ".m4a", ".aac",
@@ -35,11 +120,15 @@ _MAX_NAME = 255
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A file whose bytes are on disk; its content was not looked at yet."""
+    """A file whose bytes are on disk; its content was not looked at yet.
+
+    `stamp` is that of a file which others can still write to, see `studio.handover`.
+    """
 
     filename: str
     path: Path
     sha256: str
+    stamp: str | None = None
 
 
 class Writer:
@@ -51,7 +140,7 @@ class Writer:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._sha256 = hashlib.sha256()
-        self.path = folder / f"{secrets.token_hex(16)}{checked_suffix(filename)}"
+        self.path = folder / f"{secrets.token_hex(16)}{check_suffix(filename)}"
         self._file: BinaryIO = self.path.open("wb")
 
     def write(self, data: bytes) -> None:
@@ -108,12 +197,18 @@ class MultipartIntake:
         """Read the whole body; on any error nothing stays on disk."""
         try:
             async for chunk in body:
-                self._parse(chunk)
+                try:
+                    self._parser.write(chunk)
+                except MultipartParseError as error:
+                    raise BadRequest(f"The multipart body is malformed: {error}.") from error
                 if self._buffered >= _FLUSH_BYTES:
                     await self._hand_over()
             await self._hand_over()
             await self._writing
-            self._check_whole()
+            if not self._ended:
+                raise BadRequest("The multipart body ended too early.")
+            if not self._arrived:
+                raise BadRequest("The multipart body has no field named files.")
         except BaseException:
             await asyncio.wait([self._writing])
             for writer in self._writers:
@@ -127,18 +222,6 @@ class MultipartIntake:
         steps, self._steps, self._buffered = self._steps, [], 0
         self._writing = asyncio.ensure_future(asyncio.to_thread(_do, steps))
 
-    def _parse(self, chunk: bytes) -> None:
-        try:
-            self._parser.write(chunk)
-        except MultipartParseError as error:
-            raise BadRequest(f"The multipart body is malformed: {error}.") from error
-
-    def _check_whole(self) -> None:
-        if not self._ended:
-            raise BadRequest("The multipart body ended too early.")
-        if not self._arrived:
-            raise BadRequest("The multipart body has no field named files.")
-
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._header[0] += data[start:end]
 
@@ -150,10 +233,18 @@ class MultipartIntake:
         self._header = [b"", b""]
 
     def _on_headers_finished(self) -> None:
-        filename = _checked_filename(self._headers.get(b"content-disposition", b""))
+        disposition = self._headers.get(b"content-disposition", b"")
+        options = parse_options_header(disposition)[1]
+        field = options.get(b"name", b"").decode("utf-8", "replace")
+        if field != "files":
+            raise BadRequest(f"Unknown field {field or '(no name)'}; the field for files is named files.")
+        if not options.get(b"filename"):
+            raise BadRequest("The field files must carry a file with a filename.")
+        name = options[b"filename"].decode("utf-8", "replace")
+        filename = base_name(name)
         if len(self._writers) >= _MAX_FILES:
             raise BadRequest(f"More than {_MAX_FILES} files in one upload.")
-        checked_suffix(filename)
+        check_suffix(filename)
         self._steps.append(lambda: self._writers.append(Writer(self._folder, filename, self._max_bytes)))
 
     def _on_data(self, data: bytes, start: int, end: int) -> None:
@@ -187,10 +278,15 @@ def open_up(arrived: Arrived) -> Upload:
     except UnsupportedFile:
         arrived.path.unlink(missing_ok=True)
         raise
-    return Upload(arrived.filename, arrived.path, arrived.sha256, info)
+    return Upload(arrived.filename, arrived.path, arrived.sha256, info, arrived.stamp)
 
 
-def checked_suffix(filename: str) -> str:
+def base_name(name: str) -> str:
+    """Answer the last part of a name from outside, however the client spells paths."""
+    return PureWindowsPath(PurePosixPath(name).name).name[-_MAX_NAME:]
+
+
+def check_suffix(filename: str) -> str:
     """Answer the file's suffix, or raise `UnsupportedFile` (4001)."""
     suffix = PurePosixPath(filename).suffix.lower()
     if suffix not in ACCEPTED:
@@ -200,15 +296,3 @@ def checked_suffix(filename: str) -> str:
 
 def _accepts() -> str:
     return f"Accepted: {', '.join(suffix[1:] for suffix in ACCEPTED)}."
-
-
-def _checked_filename(disposition: bytes) -> str:
-    """Answer the last part of the file's name: names are words, not paths."""
-    options = parse_options_header(disposition)[1]
-    field = options.get(b"name", b"").decode("utf-8", "replace")
-    if field != "files":
-        raise BadRequest(f"Unknown field {field or '(no name)'}; the field for files is named files.")
-    if not options.get(b"filename"):
-        raise BadRequest("The field files must carry a file with a filename.")
-    name = options[b"filename"].decode("utf-8", "replace")
-    return PureWindowsPath(PurePosixPath(name).name).name[-_MAX_NAME:]

@@ -81,7 +81,9 @@ def _describe(container: InputContainer, path: Path) -> MediaInfo:
     frame = _first_frame(container, picture, path) if picture else None
     if frame is None:
         picture = None
-        _must_sound(container, path)
+        container.seek(0)
+        if next(container.decode(container.streams.audio[0]), None) is None:
+            raise UnreadableMedia(f"{path.name} is cut off before its first sound; copy it again")
     length_s = _duration_s(container)
     still = picture is not None and sound is None and _is_still(container, picture, length_s)
     turned = abs(frame.rotation) % 180 == _RIGHT_ANGLE if frame else False
@@ -107,12 +109,6 @@ def _first_frame(container: InputContainer, picture: VideoStream, path: Path) ->
     if frame is None and not container.streams.audio:
         raise UnreadableMedia(f"{path.name} is cut off before its first picture; copy it again")
     return frame
-
-
-def _must_sound(container: InputContainer, path: Path) -> None:
-    container.seek(0)
-    if next(container.decode(container.streams.audio[0]), None) is None:
-        raise UnreadableMedia(f"{path.name} is cut off before its first sound; copy it again")
 
 
 def _is_still(container: InputContainer, picture: VideoStream, length_s: float) -> bool:

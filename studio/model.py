@@ -63,6 +63,7 @@ class Upload:
     path: Path
     sha256: str
     info: MediaInfo
+    stamp: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A file of a session. `secret` is its unguessable part of the `/cdn/` path."""
+    """A file of a session. `secret` is its unguessable part of the `/cdn/` path.
+
+    `stamp` is that of a file which others can still write to (`studio.handover`), as it was when it came in.
+    """
 
     id: str
     filename: str
@@ -84,6 +88,7 @@ class Media:
     sha256: str
     info: MediaInfo
     look: Look | None
+    stamp: str | None = None
 
 
 class RenderStatus(StrEnum):

@@ -6,7 +6,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from studio.api.bodies import ClaimToken, OpenSession, RunAgent, SubmitRender, UploadUrls
+from studio.api.messages import (
+    ClaimToken,
+    GiveFile,
+    OpenSession,
+    RunAgent,
+    SubmitRender,
+    TakeFile,
+    UploadUrls,
+)
 from studio.settings import StudioSettings
 
 Schema = dict[str, Any]
@@ -76,18 +84,25 @@ _RENDER: Schema = {
 
 def describe(settings: StudioSettings) -> Schema:
     """Answer the OpenAPI document of a studio with these settings."""
+    call = _call("token", _data("token", "user_id", "credits", "expires_at"), refuses=(400, 429))
+    header = {**_parameter("X-Client-Id", "header"), "schema": {"type": "string", "format": "uuid"}}
+    token = {**call, "parameters": [header], "security": []}
+    fields = ("session_id", "task_id", "user_id")
+    answer = _data(*fields) if settings.session_envelope else {"type": "object", "required": list(fields)}
+    open_session = _json_call("session", OpenSession, answer)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Studio", "version": "1", "description": "The NemoVideo API, locally."},
         "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
         "security": [{"bearer": []}],
         "paths": {
-            "/api/auth/anonymous-token": {"post": _token()},
+            "/api/auth/anonymous-token": {"post": token},
             "/api/auth/claim-token": {"post": _json_call("claim", ClaimToken, _data("claim_token"))},
             "/api/credits/balance/simple": {"get": _call("balance", _data("available", "frozen", "total"))},
-            "/api/tasks/me/with-session/nemo_agent": {"post": _open_session(settings)},
+            "/api/tasks/me/with-session/nemo_agent": {"post": open_session},
             "/api/state/nemo_agent/me/{session}/latest": {"get": _call("state", _data("state"), "session")},
             "/api/upload-video/nemo_agent/me/{session}": {"post": _upload()},
+            "/api/upload-video/nemo_agent/me/{session}/handover": {"post": _take_file()},
             "/run_sse": {"post": _run_sse()},
             "/api/render/proxy/lambda": {"post": _submit()},
             "/api/render/proxy/lambda/{render}": {"get": _call("status", _RENDER, "render", refuses=(404,))},
@@ -95,6 +110,7 @@ def describe(settings: StudioSettings) -> Schema:
                 "post": _call("cancel", _RENDER, "render", refuses=(400, 404, 409))
             },
             "/api/render/proxy/{render}/download": {"get": _file("download", "render")},
+            "/api/render/proxy/{render}/handover": {"post": _give_file()},
             "/cdn/{secret}/{name}": {"get": {**_file("cdn", "secret", "name"), "security": []}},
         },
     }
@@ -112,18 +128,6 @@ def _call(name: str, answer: Schema, *path: str, refuses: tuple[int, ...] = ()) 
 def _json_call(name: str, body: type[BaseModel], answer: Schema, refuses: tuple[int, ...] = ()) -> Schema:
     """Describe a call with a JSON body."""
     return {**_call(name, answer, refuses=(400, *refuses)), "requestBody": _body(body)}
-
-
-def _token() -> Schema:
-    call = _call("token", _data("token", "user_id", "credits", "expires_at"), refuses=(400, 429))
-    header = {**_parameter("X-Client-Id", "header"), "schema": {"type": "string", "format": "uuid"}}
-    return {**call, "parameters": [header], "security": []}
-
-
-def _open_session(settings: StudioSettings) -> Schema:
-    fields = ("session_id", "task_id", "user_id")
-    answer = _data(*fields) if settings.session_envelope else {"type": "object", "required": list(fields)}
-    return _json_call("session", OpenSession, answer)
 
 
 def _run_sse() -> Schema:
@@ -146,6 +150,16 @@ def _upload() -> Schema:
     body = _body(UploadUrls)
     body["content"]["multipart/form-data"] = {"schema": form}
     return {**call, "requestBody": body}
+
+
+def _take_file() -> Schema:
+    call = _call("take_handed_over", _data("files", "session_state_applied"), "session", refuses=(400,))
+    return {**call, "requestBody": _body(TakeFile)}
+
+
+def _give_file() -> Schema:
+    call = _call("hand_over_render", _data("name"), "render", refuses=(400, 404))
+    return {**call, "requestBody": _body(GiveFile)}
 
 
 def _submit() -> Schema:
@@ -171,11 +185,6 @@ def _parameter(name: str, where: str) -> Schema:
 
 
 def _body(model: type[BaseModel]) -> Schema:
-    return {"required": True, "content": {"application/json": {"schema": _inlined(model)}}}
-
-
-def _inlined(model: type[BaseModel]) -> Schema:
-    """Answer a model's schema with its definitions in place of references."""
     schema = model.model_json_schema()
     known = schema.pop("$defs", {})
 
@@ -187,7 +196,7 @@ def _inlined(model: type[BaseModel]) -> Schema:
         return [resolve(value) for value in part] if isinstance(part, list) else part
 
     inlined: Schema = resolve(schema)
-    return inlined
+    return {"required": True, "content": {"application/json": {"schema": inlined}}}
 
 
 def _data(*fields: str) -> Schema:

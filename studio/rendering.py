@@ -3,34 +3,79 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
-import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from studio.errors import RenderCancelled, RenderFailed
-from studio.model import Render, RenderStatus
+from studio.faults import chance
+from studio.handover import stamp_of
+from studio.model import Draft, Media, Render, RenderStatus
+from studio.pool import RENDER, ProcessPool, WorkerCrashed
 from studio.settings import StudioSettings
-from studio.simulation import shown_name, simulated_s
 from studio.store import Store
 from studio.timeline import media_ids, song_ids
 
+_RANGES_S = {"edit": (10.0, 40.0), "render": (30.0, 90.0)}  # api-contract 2, Durations
+
+
+def draw_simulated_s(what: str, name: str, settings: StudioSettings) -> float:
+    """Answer the seconds an `edit` or a `render` takes, scaled by `time_scale`.
+
+    It depends on `name` and the seed alone, so that every client meets the same times, in whatever order it
+    comes.
+    """
+    least, most = _RANGES_S[what]
+    return (least + (most - least) * chance(settings.seed, what, name)) * settings.time_scale
+
+
+def find_shown_name(draft: Draft | None, otherwise: str) -> str:
+    """Answer the name of the file a draft shows, without its suffix; `otherwise` where it tells none."""
+    meta = (draft or {}).get("m")
+    title = meta.get("title") if isinstance(meta, dict) else None
+    return str(title) if title else otherwise
+
+
+def remove_oldest(folder: Path, most_bytes: float, now_s: float | None = None) -> None:
+    """Remove the oldest finished renders beyond so many bytes, none of the last hour: they may be fetched.
+
+    What is asked for later is rendered again from its timeline.
+    """
+    found = []
+    for path in folder.glob("*.mp4"):
+        with suppress(OSError):
+            at = path.stat()
+            found.append((at.st_mtime, at.st_size, path))
+    found.sort(reverse=True)
+    total, until_s = 0, (time.time() if now_s is None else now_s) - _FRESH_S
+    for mtime_s, size_bytes, path in found:
+        total += size_bytes
+        if total > most_bytes and mtime_s < until_s:
+            path.unlink(missing_ok=True)
+
+
 Remember = Callable[..., Awaitable[Any]]
 _STUCK_AT = 42.0
-_log = logging.getLogger("studio.rendering")
+_FRESH_S = 3600.0
 
 
 class RenderQueue:
-    """Takes pending renders from the store and makes them in threads.
+    """Takes pending renders from the store and makes them in the process pool.
 
     A render that a stop interrupts stays `processing` in the store, and is queued again at the next start.
     """
 
     def __init__(
-        self, store: Store, remember: Remember, settings: StudioSettings, song: Callable[[str], Path | None]
+        self,
+        store: Store,
+        remember: Remember,
+        settings: StudioSettings,
+        song: Callable[[str], Path | None],
+        pool: ProcessPool,
     ) -> None:
         """Render into the root's `renders`, so many at once; `song` finds a song of the user's library."""
         at_once = settings.renders_at_once
@@ -39,10 +84,9 @@ class RenderQueue:
         self._song = song
         self._remember = remember
         self._folder = settings.root / "renders"
-        self._threads = ThreadPoolExecutor(at_once, "studio-render")
+        self._pool = pool
         self._free = asyncio.Semaphore(at_once)
         self._wake = asyncio.Event()
-        self._stop = threading.Event()
         self._progress: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -66,12 +110,10 @@ class RenderQueue:
         return self._folder / f"{render.secret}.mp4"
 
     async def close(self) -> None:
-        """Stop all renders; their processes end within moments."""
-        self._stop.set()
+        """Take no more renders; the pool stops those that are being made."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
 
     async def _serve(self) -> None:
         while True:
@@ -95,6 +137,7 @@ class RenderQueue:
                 return
             error = await self._render(render)
             await self._remember(self._store.renders.finish, render.id, error)
+            await asyncio.to_thread(remove_oldest, self._folder, self._settings.keep_gb * 1e9)
             self._progress.pop(render.id, None)
         finally:
             self._free.release()
@@ -102,49 +145,65 @@ class RenderQueue:
 
     async def _render(self, render: Render) -> str | None:
         """Make the file; answer None, or in one line why it failed."""
-        media = await self._remember(self._files_of, render)
+        uploads = await self._remember(self._uploads_of, render)
+        songs = ((name, self._song(name)) for name in song_ids(render.draft))
         if self._settings.simulate:
-            return await self._simulate(render, media)
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._threads, self._in_thread, render, media)
-        except RenderCancelled as error:
-            raise asyncio.CancelledError from error
-        except RenderFailed as error:
-            return str(error)
-        except Exception:  # noqa: BLE001 - a draft from outside may be wrong in any way; the queue goes on
-            _log.exception("render %s broke the renderer", render.id)
-            return "The draft could not be rendered."
-        return "The render failed on request." if render.fate == "failed" else None
+            source = next((media.path for media in uploads), None)
+            whole_s, tenths = (
+                draw_simulated_s("render", find_shown_name(render.draft, render.id), self._settings),
+                10,
+            )
+            for done in range(tenths):
+                self._progress[render.id] = 100.0 * done / tenths
+                await asyncio.sleep(whole_s / tenths)
+            if source is None or render.fate == "failed":
+                return "The render failed on request." if source else "The draft shows no upload."
+            await asyncio.to_thread(shutil.copyfile, source, self.path_of(render))
+            return None
+        if render.fate == "failed":
+            return "The render failed on request."
+        task = {
+            "kind": RENDER,
+            "draft": render.draft,
+            "media": {
+                **{media.id: str(media.path) for media in uploads},
+                **{name: str(path) for name, path in songs if path},
+            },
+            "infos": {media.id: asdict(media.info) for media in uploads},
+            "out": str(self.path_of(render)),
+            "small": render.quality == "low",
+        }
 
-    async def _simulate(self, render: Render, media: dict[str, Path]) -> str | None:
-        whole_s, tenths = simulated_s("render", shown_name(render.draft, render.id), self._settings), 10
-        for done in range(tenths):
-            self._progress[render.id] = 100.0 * done / tenths
-            await asyncio.sleep(whole_s / tenths)
-        source = next(iter(media.values()), None)
-        if source is None or render.fate == "failed":
-            return "The render failed on request." if source else "The draft shows no upload."
-        await asyncio.to_thread(shutil.copyfile, source, self.path_of(render))
-        return None
-
-    def _in_thread(self, render: Render, media: dict[str, Path]) -> None:
-        from studio.render import render as make  # noqa: PLC0415 - loads numpy; the server starts without it
-
-        def progress(percent: float) -> None:
+        def report(percent: float) -> None:
             self._progress[render.id] = percent
 
-        if render.fate != "failed":
-            make(render.draft, media, self.path_of(render), progress=progress, cancelled=self._stop.is_set)
+        try:
+            await self._pool.run(task, report)
+        except RenderCancelled as exc:
+            raise asyncio.CancelledError from exc
+        except WorkerCrashed as exc:
+            return f"The render broke off: {exc}."
+        except RenderFailed as exc:
+            return _find_changed(uploads) or str(exc)
+        return _find_changed(uploads)
 
-    def _files_of(self, render: Render) -> dict[str, Path]:
+    def _uploads_of(self, render: Render) -> list[Media]:
+        """Answer the uploads that the draft names."""
         found = (self._store.sessions.find_media(render.account, name) for name in media_ids(render.draft))
-        songs = ((name, self._song(name)) for name in song_ids(render.draft))
-        return {media.id: media.path for media in found if media} | {
-            name: path for name, path in songs if path
-        }
+        return [media for media in found if media]
 
     def _keep(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _find_changed(uploads: Sequence[Media]) -> str | None:
+    """Say in one line which file was written to since it came in; None when none was.
+
+    A file that was handed over by a link is the client's own file, and what was made of it may be half old.
+    """
+    for media in uploads:
+        if media.stamp and media.stamp != stamp_of(media.path.stat()):
+            return f"{media.filename} was changed while it was being worked on."
+    return None

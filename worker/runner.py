@@ -1,234 +1,236 @@
-"""Claim → step → outcome: what surrounds every step (design, "How a job moves")."""
+"""Claim → step → outcome: what surrounds every step."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from jobs.errors import LeaseLost, LedgerUnreachable
-from jobs.gates import Closed, blocking
+from jobs.errors import LeaseLost, LedgerUnreachable, NoSuchJob, ResultNotWritten
 from jobs.lease import Lease
-from jobs.ledger import Move
-from jobs.model import Gate, Job, Problem, State, Step, StepRecord
-from jobs.result import ResultNotWritten, write
-from nemo import Attribution
-from nemo.errors import SessionNotFound, Stopped
+from jobs.ledger import Claim, StepResult
+from jobs.limits import ConcurrencyLimiter
+from jobs.model import LIMITED, Gate, Job, Problem, State, Step, StepRecord
+from jobs.result import write_result
+from nemovideo import Attribution
+from nemovideo.errors import RateLimited, SessionNotFound, Stopped
 from worker.context import Context
+from worker.delivery import part_path
 from worker.errors import Crashed, InternalError, StepError
-from worker.observe import Run
-from worker.outbox import part_path
-from worker.outcome import Advance, Again, Done, Outcome, Unconfirmed, in_line
-from worker.policy import MAX_CRASHES, gate_of, problem_of, retry_of
-from worker.recovery import without_session
-from worker.shared import in_turn
-from worker.shop import Shop
+from worker.gates import close_gate
+from worker.middleware import StepRun
+from worker.outcome import Advance, Done, Outcome, Reschedule, Unconfirmed
+from worker.retry import MAX_CRASHES, WHILE_AWAY, describe_error, gate_of, retry_of
+from worker.runtime import Runtime
+from worker.sessions import check_timeline_owner, recover_session
 from worker.steps import STEPS
 
 log = structlog.get_logger()
 
-PARKED_S = 3600.0
-"""A parked job is looked at this often even if its gate's opening was missed."""
+
+SHORT_STEPS = frozenset({Step.VERIFY, Step.RENDER, Step.DOWNLOAD})
+"""Steps that the worker which ended the one before runs at once, without a message, when they may run."""
 
 
 class Runner:
     """Runs one step of one job at a time per thread; holds nothing of a job itself."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         """Take what the worker process shares."""
-        self._shop = shop
+        self._runtime = runtime
 
     def run(self, job_id: str, step: Step) -> None:
         """Carry out a message; whatever happens is in the ledger afterwards, and nothing is raised."""
-        shop = self._shop
+        runtime = self._runtime
         try:
-            job = shop.ledger.claim(job_id, step, shop.owner, shop.settings.lease_s)
+            job = runtime.ledger.claim(job_id, step, runtime.owner, runtime.settings.lease_s)
             if job is None:
                 return  # delivered twice, or the job has moved on: the ledger knows better
-            shop.observe.claimed(job)
-            lease = Lease(job, shop.ledger, shop.settings.lease_s)
-            shop.heartbeat.hold(lease)
             try:
-                self._carry_out(lease)
+                while job is not None:
+                    step = job.step
+                    job = self._run_claimed(job)
             finally:
-                shop.heartbeat.drop(lease)
-        except LeaseLost as stale:
-            log.warning("stale write refused", job=job_id, step=step, reason=str(stale))
-        except LedgerUnreachable as gone:
-            log.error("ledger away; the clock brings the job back", job=job_id, step=step, reason=str(gone))
+                runtime.wake()
+        except LeaseLost as exc:
+            log.warning("stale write refused", job=job_id, step=step, reason=str(exc))
+            self._restore_result(job_id)
+        except LedgerUnreachable as exc:
+            log.warning("ledger away; the job goes on later", step=step, reason=str(exc), at_most_each_s=60)
 
-    def _carry_out(self, lease: Lease) -> None:
-        job = lease.job
-        ctx = self._context(lease)
-        closed = self._blocked(job)
+    def _run_claimed(self, job: Job) -> Job | None:
+        """Run the step a job was claimed for; answers the job when it was claimed for the next one too."""
+        runtime = self._runtime
+        runtime.middleware.before_step(job)
+        lease = Lease(job, runtime.ledger, runtime.settings.lease_s)
+        runtime.heartbeat.hold(lease)
         try:
-            if closed is not None:
-                self._park(lease, closed)
-                return
-            if job.crashes >= MAX_CRASHES:
-                raise Crashed(f"{job.crashes} workers ended while they held this file")
-            outcome = self._attempt(ctx)
-        except (LeaseLost, LedgerUnreachable):
-            raise
-        except Exception as error:  # noqa: BLE001  (the boundary: any error of a step must end in the ledger)
-            self._on_error(ctx, error)
-            return
-        self._on_outcome(ctx, outcome)
+            return self._run_step(self._make_context(lease))
+        finally:
+            runtime.heartbeat.drop(lease)
 
-    def _attempt(self, ctx: Context) -> Outcome:
-        try:
-            return self._step(ctx)
-        except Stopped:
-            ctx.lease.ensure_fresh()  # a lost lease stops a step too
-            return Again(0.0, "the worker stops")  # nothing was paid, and no attempt is used up
+    def _make_context(self, lease: Lease) -> Context:
+        runtime = self._runtime
+        skill = runtime.skills.get(lease.job.spec.skill) or runtime.settings.chosen_skill()
+        attribution = Attribution(skill.name, skill.version, runtime.platform)
 
-    def _step(self, ctx: Context) -> Outcome:
-        try:
-            if not in_turn(ctx):
-                return in_line("the session")
-            return STEPS[ctx.job.step](ctx)
-        except SessionNotFound as lost:
-            return without_session(ctx, lost)
+        def should_stop() -> bool:
+            return runtime.stopping.is_set() or lease.lost
 
-    def _context(self, lease: Lease) -> Context:
-        shop = self._shop
-        skill = shop.skills.get(lease.job.spec.skill) or shop.settings.chosen_skill()
         return Context(
             lease=lease,
-            client=shop.client.with_skill(Attribution(skill.name, skill.version, shop.platform)),
-            settings=shop.settings,
-            limits=shop.limits,
-            waits=shop.waits,
-            now=shop.ledger.now,
-            should_stop=lambda: shop.stopping.is_set() or lease.lost,
-            rng=shop.rng,
+            client=runtime.client.with_skill(attribution, should_stop=should_stop),
+            settings=runtime.settings,
+            limits=runtime.limits,
+            now=runtime.ledger.now,
+            should_stop=should_stop,
+            rng=runtime.rng,
         )
 
-    # --- gates ------------------------------------------------------------------------------------
-
-    def _blocked(self, job: Job) -> Closed | None:
-        closed = self._shop.gates.recent()
-        if job.reason.startswith("trial:"):
-            closed.pop(Gate(job.reason.removeprefix("trial:")), None)
-        return blocking(closed, job.step)
-
-    def _park(self, lease: Lease, closed: Closed) -> None:
-        problem = Problem(kind=f"gate:{closed.gate}", message=closed.message, advice=closed.advice)
-        now = self._shop.ledger.now()
-        move = Move(State.PARKED, lease.job.step, due=now + PARKED_S, reason=closed.gate, problem=problem)
-        self._end(lease, replace(move, attempts=lease.job.attempts, started=lease.job.started))
-
-    def _close(self, gate: Gate, step: Step, error: Exception) -> Closed:
-        shop = self._shop
-        if gate is Gate.RATE:
-            self._slow_down(step)
-        wait_s = getattr(error, "retry_after_s", None) or self._probe_after_s(gate)
-        now = shop.ledger.now()
-        problem = problem_of(error)
-        if shop.gates.close(gate, probe_at=now + wait_s, message=problem.message, advice=problem.advice):
-            log.warning("gate closed", gate=gate, reason=problem.message, advice=problem.advice)
-        return Closed(gate, now, now + wait_s, problem.message, problem.advice)
-
-    def _slow_down(self, step: Step) -> None:
-        limits = self._shop.limits
-        kinds = {
-            Step.UPLOAD: limits.transfers,
-            Step.EDIT: limits.edits,
-            Step.RENDER: limits.renders,
-            Step.DOWNLOAD: limits.transfers,
-        }
-        if step in kinds:  # a look that is refused says nothing about how much is done at once
-            log.info("slowing down", step=step, at_once=kinds[step].slow_down())
-
-    def _probe_after_s(self, gate: Gate) -> float:
-        settings = self._shop.settings
-        return settings.rate_limit_wait_s if gate is Gate.RATE else settings.gate_probe_s
+    def _run_step(self, ctx: Context) -> Job | None:
+        try:
+            if ctx.job.crashes >= MAX_CRASHES:
+                raise Crashed(f"{ctx.job.crashes} workers ended while they held this file")
+            try:
+                check_timeline_owner(ctx)
+                outcome = STEPS[ctx.job.step](ctx)
+            except SessionNotFound as exc:
+                outcome = recover_session(ctx, exc)
+        except (LeaseLost, LedgerUnreachable):
+            raise
+        except Stopped:
+            ctx.lease.ensure_fresh()  # a lost lease stops a step too
+            outcome = Reschedule(0.0, "the worker stops")  # nothing was paid, and no attempt is used up
+        except Exception as exc:  # noqa: BLE001 - the boundary: any error of a step must end in the ledger
+            self._on_error(ctx, exc)
+            return None
+        return self._on_outcome(ctx, outcome)
 
     # --- what came of it --------------------------------------------------------------------------
 
-    def _on_outcome(self, ctx: Context, outcome: Outcome) -> None:
-        lease, job, now = ctx.lease, ctx.job, ctx.now()
-        if job.reason.startswith("trial:"):
-            self._shop.gates.open(Gate(job.reason.removeprefix("trial:")))
+    def _on_outcome(self, ctx: Context, outcome: Outcome) -> Job | None:
+        job, now, runtime = ctx.job, ctx.now(), self._runtime
+        accepted = (
+            LIMITED.get(job.step) if job.step not in {Step.EDIT, Step.POLL} else None
+        )  # an edit: on its stream
         match outcome:
-            case Advance(step, after_s):
-                self._advance(lease, step, now, after_s)
-            case Again(after_s, reason, stands_in_line):
-                until = now + after_s
-                move = Move(State.WAITING, job.step, until, until, reason, job.attempts, job.started)
-                self._end(lease, replace(move, came="line" if stands_in_line else ""))
-            case Unconfirmed(message, advice, kind):
-                problem = Problem(kind=kind, message=message, advice=advice)
-                self._end(lease, Move(State.UNCONFIRMED, job.step, problem=problem), ended=now)
+            case Advance(step, after_s, paid):
+                state = State.WAITING if after_s else State.QUEUED
+                result = StepResult(state, step, now + after_s, accepted=accepted, passed=True, paid=paid)
+                claim = None
+                if step in SHORT_STEPS and not after_s and not runtime.stopping.is_set():
+                    claim = Claim(runtime.owner, runtime.settings.lease_s)
+                return self._end(ctx, result, finished=True, claim=claim)
+            case Reschedule(after_s, reason):
+                state = State.WAITING if after_s else State.QUEUED
+                self._end(ctx, StepResult(state, job.step, now + after_s, reason, job.attempts, job.started))
+            case Unconfirmed(message, advice, code):
+                problem = Problem(code=code, message=message, advice=advice)
+                self._end(ctx, StepResult(State.UNCONFIRMED, job.step, problem=problem), finished=True)
             case Done():
-                self._end(lease, Move(State.DONE, job.step, came="through"), ended=now)
-
-    def _advance(self, lease: Lease, step: Step, now: float, after_s: float) -> None:
-        until = now + after_s
-        state = State.WAITING if after_s else State.QUEUED
-        due = until if after_s else now + self._shop.settings.lease_s
-        letter = None if after_s else self._shop.letter(lease.job.id, step)
-        move = Move(state, step, until if after_s else 0.0, due, letter=letter, came="through")
-        self._end(lease, move, ended=now)
+                self._end(
+                    ctx, StepResult(State.DONE, job.step, accepted=accepted, passed=True), finished=True
+                )
+        return None
 
     def _on_error(self, ctx: Context, error: Exception) -> None:
+        job, now, runtime = ctx.job, ctx.now(), self._runtime
+        if isinstance(error, RateLimited):
+            self._on_rate_limited(ctx, error)
+            return
         gate = gate_of(error)
         if gate is not None:
-            self._park(ctx.lease, self._close(gate, ctx.job.step, error))
+            closed = close_gate(runtime.gates, gate, error, now, runtime.settings.gate_probe_s)
+            problem = Problem(code=f"gate_{gate}", message=closed.message, advice=closed.advice)
+            self._end(ctx, StepResult(State.PARKED, job.step, now, gate, job.attempts, job.started, problem))
             return
         if not isinstance(error, StepError) and not hasattr(error, "advice"):
-            log.exception("unforeseen error", job=ctx.job.id, step=ctx.job.step)
-            error = InternalError(f"{type(error).__name__} in step {ctx.job.step}; the log has the details")
-        attempt = ctx.job.attempts + 1
-        retry = retry_of(error)
-        if retry.exhausted(attempt):
-            self._fail(ctx, error, attempt)
+            log.error("unforeseen error", job=job.id, step=job.step, exc_info=error)
+            error = InternalError(f"{type(error).__name__} in step {job.step}; the log has the details")
+        attempt, retry, problem = job.attempts + 1, retry_of(error), describe_error(error)
+        if retry.is_exhausted(attempt):
+            log.error("failed", job=job.id, file=job.spec.name, step=job.step, reason=problem.message)
+            part_path(job, ctx.settings).unlink(missing_ok=True)
+            result = StepResult(State.FAILED, job.step, attempts=attempt, problem=problem)
+            self._end(ctx, result, finished=True)
             return
         wait_s = retry.wait_s(attempt, ctx.rng, getattr(error, "retry_after_s", None) or 0.0)
-        log.warning("trying again", job=ctx.job.id, step=ctx.job.step, attempt=attempt, reason=str(error))
-        until = ctx.now() + wait_s
-        problem = problem_of(error)
-        reason = f"trying again: {problem.kind}"
-        move = Move(State.WAITING, ctx.job.step, until, until, reason, attempt, ctx.job.started, problem)
-        self._end(ctx.lease, move)
-
-    def _fail(self, ctx: Context, error: Exception, attempt: int) -> None:
-        log.error("failed", job=ctx.job.id, step=ctx.job.step, reason=str(error))
-        part_path(ctx.job, ctx.settings).unlink(missing_ok=True)
-        move = Move(State.FAILED, ctx.job.step, attempts=attempt, problem=problem_of(error))
-        self._end(ctx.lease, move, ended=ctx.now())
-
-    def _end(self, lease: Lease, move: Move, ended: float | None = None) -> None:
-        """Write the result a person looks for, then the ledger: killed in between, the step runs again."""
-        job = lease.job
-        steps = job.steps
-        if ended is not None:
-            steps = (
-                *steps,
-                StepRecord(step=job.step, started=job.started, ended=ended, attempts=job.attempts + 1),
-            )
-        after = job.evolve(
-            state=move.state,
-            step=move.step,
-            steps=steps,
-            problem=move.problem,
-            checkpoint=lease.checkpoint,
-            updated=self._shop.ledger.now(),
+        if retry is WHILE_AWAY:
+            log.warning("storage away; waiting for it", reason=problem.message, at_most_each_s=60)
+        else:
+            log.warning("trying again", job=job.id, step=job.step, attempt=attempt, reason=problem.message)
+        reason = f"trying again: {problem.code}"
+        self._end(
+            ctx, StepResult(State.WAITING, job.step, now + wait_s, reason, attempt, job.started, problem)
         )
-        if after.ended or after.state is State.PARKED:
+
+    def _on_rate_limited(self, ctx: Context, error: RateLimited) -> None:
+        """A 429 slows its own kind of work; one that says for how long holds everybody (api-contract 6)."""
+        job, runtime = ctx.job, self._runtime
+        kind = LIMITED.get(job.step)
+        if (
+            kind is not None and job.step is not Step.POLL
+        ):  # a poll that is refused tells nothing of what is in flight
+            limit = ConcurrencyLimiter(runtime.ledger, kind).back_off()
+            log.info("slowing down", kind=kind, limit=limit)
+        wait_s = runtime.settings.rate_limit_wait_s
+        if error.retry_after_s is not None:
+            close_gate(runtime.gates, Gate.RATE, error, ctx.now(), wait_s)
+            wait_s = min(error.retry_after_s, 600.0)
+        until = ctx.now() + wait_s
+        problem = describe_error(error)
+        reason = "the service asked to slow down"
+        self._end(ctx, StepResult(State.WAITING, job.step, until, reason, job.attempts, job.started, problem))
+
+    def _end(
+        self, ctx: Context, result: StepResult, *, finished: bool = False, claim: Claim | None = None
+    ) -> Job | None:
+        """Write the result a person looks for, then the ledger: killed in between, the step runs again.
+
+        Answers the job when it was claimed for the next step too.
+        """
+        lease, job = ctx.lease, ctx.job
+        steps = job.steps
+        if finished:
+            record = StepRecord(
+                step=job.step, started=job.started, ended=ctx.now(), attempts=job.attempts + 1
+            )
+            steps = (*steps, record)
+        after = job.evolve(
+            state=result.state,
+            step=result.step,
+            steps=steps,
+            problem=result.problem,
+            checkpoint=lease.checkpoint,
+            updated=ctx.now(),
+        )
+        if after.ended:
             lease.ensure_fresh()
-            self._put_result(after)
-        if after.state is State.DONE:
-            lease.checkpoint = lease.checkpoint.evolve(draft=None)  # delivered: a job stays about 1 KB
-        lease.move(move, steps)
-        self._shop.observe.ended(Run(job, after))
+            if after.state is not State.DONE:  # a job that was cancelled may have lost its name to another
+                lease.save(lease.checkpoint)
+            self._write_result(after)
+        claimed = lease.commit(result, steps, claim)
+        self._runtime.middleware.after_step(StepRun(job, after))
+        if after.state is State.PARKED:
+            self._write_result(after)
+            self._restore_result(job.id)  # nobody holds it any more: it may have been cancelled meanwhile
         if after.state is State.DONE and job.spec.prepared:
             Path(job.spec.prepared).unlink(missing_ok=True)  # what was sent in the source's place
-        if after.ended and job.spec.session_group:
-            self._shop.limits.groups.leave(job.spec.session_group, job.id)
-        log.info(after.state, job=job.id, file=job.spec.name, step=move.step)
+        write_line = (
+            log.debug if after.state is State.WAITING else log.info
+        )  # a render is polled again and again
+        write_line(after.state, job=job.id, file=job.spec.name, step=result.step)
+        return claimed
 
-    def _put_result(self, job: Job) -> None:
+    def _restore_result(self, job_id: str) -> None:
+        """Whoever ended the job meanwhile wrote its result before ours; the ledger knows what is true."""
         try:
-            write(job)
-        except ResultNotWritten as broken:
-            log.error("result not written", job=job.id, reason=str(broken))
+            job = self._runtime.ledger.get(job_id)
+            if job.ended and job.state is not State.DONE and self._runtime.ledger.owns_output(job):
+                self._write_result(job)
+        except (LedgerUnreachable, NoSuchJob):
+            pass
+
+    def _write_result(self, job: Job) -> None:
+        try:
+            write_result(job)
+        except ResultNotWritten as exc:
+            log.error("result not written", reason=str(exc), at_most_each_s=60)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from jobs.connection import connect
 from jobs.ledger import Ledger
 from jobs.model import State
+from jobs.redis import connect
 from tests.conftest import start_redis
 
 SETTLE_S = 2.0

@@ -5,8 +5,7 @@ import sys
 import time
 
 from bench.producer.common import fill, place, start
-from config.celery_app import queue_keys
-from jobs.intake import Intake
+from jobs.sources import Sources
 
 
 def main(files: int = 5_000, kills: int = 100) -> None:
@@ -25,11 +24,11 @@ def main(files: int = 5_000, kills: int = 100) -> None:
         assert start(here, "--once").wait() == 0
         jobs = [job for state in here.ledger.counts() for job in here.ledger.all_in(state)]
         sources, outputs = {job.spec.source for job in jobs}, {job.spec.output for job in jobs}
-        twins = sum(1 for _ in Intake(here.ledger).duplicates())
-        waiting = sum(here.ledger.messages_waiting(queue_keys()))
+        twins = sum(1 for _ in Sources(here.ledger).duplicates())
+        waiting = here.queued()
         print(
             f"killed {killed} of {kills} times: {len(jobs):,} jobs of {files:,} files, "
-            f"{len(sources):,} sources, {len(outputs):,} outputs, {twins} duplicates, {waiting:,} messages"
+            f"{len(sources):,} sources, {len(outputs):,} outputs, {twins} duplicates, {waiting:,} queued"
         )
 
 

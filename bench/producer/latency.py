@@ -1,4 +1,4 @@
-"""From the close event to the message in the broker, one file after the other."""
+"""From the close event to the job in the ledger, one file after the other."""
 
 import random
 import statistics
@@ -6,7 +6,6 @@ import sys
 import time
 
 from bench.producer.common import clip, place, start, unlike
-from config.celery_app import queue_keys
 
 
 def main(files: int = 200) -> None:
@@ -19,7 +18,7 @@ def main(files: int = 200) -> None:
                 with (here.inbox / f"{number}.mp4").open("wb") as file:
                     file.write(unlike(one, number))
                 closed = time.monotonic()
-                while sum(here.ledger.messages_waiting(queue_keys())) <= number:
+                while here.queued() <= number:
                     assert time.monotonic() - closed < 20, f"file {number} was not taken"
                     time.sleep(0.001)
                 took_ms.append((time.monotonic() - closed) * 1000)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from bench.studio.clips import draft, scenes, table
-from studio.music.grid import Seconds, beat_grid
 from studio.music.moods import MOODS
+from studio.music.score import Seconds
+from studio.music.tempo import beat_times, find_tempo
 from studio.render.plan import read_plan
 
 _NEAR_S = 0.05
@@ -27,7 +28,8 @@ def written(mood: str, shortest_s: float, longest_s: float) -> float:
     for _ in range(_CLIPS):
         cuts = np.cumsum(rng.uniform(shortest_s, longest_s, 60))
         cuts = cuts[cuts < 59.0]
-        hits += met(beat_grid(MOODS[mood].bpm, 60.0, tuple(cuts)), cuts)
+        bpm = find_tempo(MOODS[mood].bpm, 60.0, tuple(cuts))
+        hits += met(np.array(beat_times(bpm, 60.0, tuple(cuts))), cuts)
         total += len(cuts)
     return 100.0 * hits / total
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench.studio.clips import Loudness, draft, loudness, table, tone
 from studio.music.moods import MOODS
-from studio.render.mix import mix
 from studio.render.plan import read_plan
+from studio.render.sound import mix
 
 _SHORT_S, _LONG_S = (
     (2.0, 5.0, 10.0, 20.0, 30.0),

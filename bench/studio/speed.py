@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bench.studio.clips import draft, ffmpeg, table
 from studio.music.moods import MOODS
-from studio.render.mix import mix
+from studio.render import render
 from studio.render.plan import read_plan
-from studio.render.render import render
+from studio.render.sound import mix
 
 _LONG_S = 600
 

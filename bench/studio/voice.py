@@ -15,11 +15,10 @@ from unittest.mock import patch
 import numpy as np
 
 from bench.studio.clips import RATE, Sound, draft, sound, speech, table
-from studio.analyse.loudness import Levels
+from studio.analyse.samples import Levels
 from studio.music.moods import MOODS
-from studio.render.master import Master
-from studio.render.mix import mix
 from studio.render.plan import read_plan
+from studio.render.sound import Master, mix
 
 _VOLUMES = (0.2, 0.35, 0.6, 1.0)
 _SPOKEN_DB = 25.0  # within so much of the voice's loud parts somebody speaks
@@ -61,7 +60,7 @@ def row(clip: Path, voice: Sound, volume: float | None, folder: Path) -> list[ob
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as name, patch("studio.render.mix.master", unmastered):
+    with tempfile.TemporaryDirectory() as name, patch("studio.render.sound.master", unmastered):
         folder = Path(name)
         clip = Path(sys.argv[1]) if len(sys.argv) > 1 else speech(folder / "voice.wav")
         voice = sound(clip)

@@ -1,26 +1,29 @@
--- Take a lease on a job for one step, under a new epoch.
--- ARGV: prefix, id, step, now, lease_s, owner.  Answers the whole job, or nothing when it is not to be had.
-local p, id, step, now, lease_s = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local job = p .. 'job:' .. id
-local at = redis.call('HMGET', job, 'state', 'step', 'until', 'begun', 'started')
-local state = at[1]
-if not state or at[2] ~= step or tonumber(at[3]) > now then return nil end
-if state ~= 'queued' and state ~= 'waiting' and state ~= 'running' then return nil end
-if at[4] ~= '1' and redis.call('EXISTS', p .. 'draining') == 1 then return nil end
+-- Take the lease of an admitted job for one step. A job is claimed once for each admission, however often its message comes.
+-- {id, step, fence, owner, now, lease_s, holds}.  Answers the whole job, or nothing when it is not to be had.
+local key = job_key(arg.id)
+local job = read_job(arg.id)
+local at = redis.call('HMGET', key, 'trial', 'started')
+-- A late message of another step must not use up the admission of this one.
+if not job or job.step ~= arg.step or ENDED[job.state] then return nil end
+if redis.call('ZREM', p .. 'admitted', arg.id) == 0 then return nil end
 
-if state == 'running' then -- its lease ended: the holder died
-  redis.call('HINCRBY', job, 'crashes', 1)
-  redis.call('HSET', job, 'lapsed', at[3])
+-- A gate closed, or a drain began, while the message was on its way: the job stays where it was.
+local held = false
+for _, gate in ipairs(closed_gates()[arg.step] or {}) do held = held or gate.name ~= at[1] end
+if held or (arg.step == 'upload' and job.state ~= 'running' and redis.call('EXISTS', p .. 'draining') == 1) then
+  redis.call('ZADD', due_set(job.step, job.lane), now, arg.id)
+  if arg.step == 'poll' then -- its render goes on at the service
+    redis.call('ZADD', p .. 'inflight:render', now + RENDER_HOLD_S, arg.id)
+  elseif KIND[arg.step] then
+    redis.call('ZREM', p .. 'inflight:' .. KIND[arg.step], arg.id)
+  end
+  return nil
 end
-if at[4] ~= '1' then -- it begins
-  redis.call('ZREM', p .. 'due:new', id)
-  redis.call('ZREM', p .. 'due:backlog', id)
+
+if job.state == 'running' then -- its lease ended: the worker died
+  redis.call('HINCRBY', key, 'crashes', 1)
+  redis.call('HSET', key, 'lapsed', job.expires)
 end
-redis.call('HINCRBY', job, 'epoch', 1)
-redis.call('HSET', job, 'state', 'running', 'until', now + lease_s, 'owner', ARGV[6], 'begun', 1, 'updated', now)
-if tonumber(at[5]) == 0 then redis.call('HSET', job, 'started', now) end
-redis.call('ZREM', p .. 'in:' .. state, id)
-redis.call('ZADD', p .. 'in:running', now, id)
-redis.call('SADD', p .. 'working', id)
-redis.call('ZADD', p .. 'due', now + lease_s, id)
-return redis.call('HGETALL', job)
+if tonumber(at[2] or 0) == 0 then redis.call('HSET', key, 'started', now) end
+lease(arg.id, job, arg.fence, arg.owner, arg.lease_s)
+return redis.call('HGETALL', key)

@@ -1,34 +1,22 @@
--- Take a job in, once: the atomic claim on its identity and on its output's name.
--- ARGV: prefix, id, now, state, source, source key, source note, n, n pairs (output key, output), then fields.
+-- Take a job in, once: claim its identity and the name of its output.
+-- {id, now, state, source, source_key, note, outputs: [[key, path]], lane, group, fields}
 -- Answers {1, output} for a new job, {0, state} when the identity is there already.
-local p, id, now, state, source = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local job = p .. 'job:' .. id
-redis.call('HSET', p .. 'sources', ARGV[6], ARGV[7])
-if redis.call('EXISTS', job) == 1 then
-  return {0, redis.call('HGET', job, 'state')}
-end
+redis.call('HSET', p .. 'sources', arg.source_key, arg.note .. ' ' .. arg.id)
+local known = redis.call('HGET', job_key(arg.id), 'state')
+if known then return {0, known} end
 
--- A name is free when nobody has it, or when its holder came from this very source and delivered nothing.
-local function free(key)
-  local holder = redis.call('HGET', p .. 'outputs', key)
-  if not holder then return true end
-  local other = redis.call('HMGET', p .. 'job:' .. holder, 'state', 'source')
-  return other[2] == source and (other[1] == 'failed' or other[1] == 'cancelled')
-end
-
-local n, output = tonumber(ARGV[8]), nil
-for i = 9, 8 + 2 * n, 2 do
-  if not output and free(ARGV[i]) then
-    output = ARGV[i + 1]
-    redis.call('HSET', p .. 'outputs', ARGV[i], id)
+local output = claim_output(arg.id, arg.source, arg.outputs)
+write_fields(arg.id, arg.fields)
+redis.call('HSET', job_key(arg.id), 'state', arg.state, 'step', 'upload', 'lane', arg.lane, 'group', arg.group,
+  'source', arg.source, 'output', output, 'updated', now)
+redis.call('ZADD', p .. 'in:' .. arg.state, now, arg.id)
+if arg.state == 'queued' then
+  local due = now
+  if arg.group ~= '' then
+    join_group(arg.group, arg.id)
+    if not is_first(arg.group, arg.id) then due = now + FAR_S end
   end
-end
-
-redis.call('HSET', job, 'state', state, 'epoch', 0, 'attempts', 0, 'crashes', 0, 'until', 0, 'begun', 0,
-  'source', source, 'output', output, 'updated', now, unpack(ARGV, 9 + 2 * n))
-redis.call('ZADD', p .. 'in:' .. state, now, id)
-if state == 'queued' then
-  local backlog = tonumber(redis.call('HGET', job, 'priority') or '0') > 0
-  redis.call('ZADD', p .. (backlog and 'due:backlog' or 'due:new'), now, id)
+  redis.call('ZADD', due_set('upload', arg.lane), due, arg.id)
+  redis.call('PUBLISH', p .. 'ring', 'submit')
 end
 return {1, output}

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.analyse.findings import Spans
-from studio.analyse.loudness import SILENT_LUFS, Meter
-from studio.analyse.samples import blocks_of
+from studio.analyse.samples import SILENT_LUFS, Meter, blocks_of
 
 Curve = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -59,9 +58,23 @@ def listen(path: Path) -> Heard:
     if not curves or lufs <= SILENT_LUFS:
         return Heard(None, (), (), None)
     frames = _Frames(*(np.concatenate(parts) for parts in zip(*curves, strict=True)))
+    wide = np.zeros(len(frames.level_db), dtype=bool)
+    reach = int(_EDGE_S * _FRAMES_PER_S)
+    floor_db = _floor_db(frames)
+    loud = frames.level_db > floor_db
+    voiced = loud & (frames.pitched > _VOICED) & (frames.in_band > _IN_BAND)
+    level = np.maximum(frames.level_db, floor_db)
+    mean = _smooth(level)
+    liveliness = np.sqrt(np.maximum(_smooth(level**2) - mean**2, 0.0))
+    around: Mask = (_smooth(voiced.astype("f4")) > _VOICED_SHARE) & (liveliness > _LIVELY_DB)
+    speech = around & _near(loud)
+    for start_s, end_s in _spans(speech, _SPEECH_S, _PAUSE_S):
+        first, last = round(start_s * _FRAMES_PER_S), round(end_s * _FRAMES_PER_S)
+        wide[max(0, first - reach) : last + reach] = True
+    speech_spans = _spans(wide & _near(frames.level_db > _floor_db(frames)), _SPEECH_S, _PAUSE_S)
     return Heard(
         loudness_lufs=round(lufs, 2),
-        speech_s=_speech_spans(frames),
+        speech_s=speech_spans,
         silence_s=_spans(frames.level_db < _SILENCE_DB, _SILENCE_S, 0.0),
         tempo_bpm=_tempo_bpm(frames.onset),
     )
@@ -79,40 +92,15 @@ def _measure(mono: Curve) -> tuple[Curve, Curve, Curve, Curve]:
     lags = np.fft.irfft(power, axis=1)
     pitched = lags[:, _PITCH_LAGS].max(axis=1) / (lags[:, 0] + 1e-9)
     level_db = 10.0 * np.log10((frames**2).mean(axis=1) / 0.375 + 1e-9)
-    return level_db.astype("f4"), pitched.astype("f4"), in_band.astype("f4"), _onset(power)
-
-
-def _onset(power: NDArray[np.float64]) -> Curve:
     bands = np.log1p(1e3 * power[:, 2:258].reshape(len(power), 32, 8).sum(axis=2))
     rise = np.maximum(np.diff(bands, axis=0, prepend=bands[:1]), 0.0)
-    return np.asarray(rise.sum(axis=1), dtype=np.float32)
-
-
-def _speech_spans(frames: _Frames) -> Spans:
-    """Return the spans of speech (s), with the soft beginnings and ends of the words."""
-    wide = np.zeros(len(frames.level_db), dtype=bool)
-    reach = int(_EDGE_S * _FRAMES_PER_S)
-    for start_s, end_s in _spans(_speech(frames), _SPEECH_S, _PAUSE_S):
-        first, last = round(start_s * _FRAMES_PER_S), round(end_s * _FRAMES_PER_S)
-        wide[max(0, first - reach) : last + reach] = True
-    return _spans(wide & _near(frames.level_db > _floor_db(frames)), _SPEECH_S, _PAUSE_S)
+    onset = np.asarray(rise.sum(axis=1), dtype=np.float32)
+    return level_db.astype("f4"), pitched.astype("f4"), in_band.astype("f4"), onset
 
 
 def _floor_db(frames: _Frames) -> float:
     """Return the level under which nothing is said."""
     return max(-48.0, float(np.percentile(frames.level_db, 95)) - 30.0)
-
-
-def _speech(frames: _Frames) -> Mask:
-    """Return where somebody seems to speak: a pitch of a voice, in its band, in lively syllables."""
-    floor_db = _floor_db(frames)
-    loud = frames.level_db > floor_db
-    voiced = loud & (frames.pitched > _VOICED) & (frames.in_band > _IN_BAND)
-    level = np.maximum(frames.level_db, floor_db)
-    mean = _smooth(level)
-    liveliness = np.sqrt(np.maximum(_smooth(level**2) - mean**2, 0.0))
-    around: Mask = (_smooth(voiced.astype("f4")) > _VOICED_SHARE) & (liveliness > _LIVELY_DB)
-    return around & _near(loud)
 
 
 def _near(mask: Mask) -> Mask:

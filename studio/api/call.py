@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 
-from studio.api import answers
+from studio.api import messages
 from studio.errors import BadRequest, Refusal, TokenRefused
 from studio.faults import Fault
 from studio.model import Account
-from studio.service import Studio
+from studio.service import Knock, Studio
 from studio.store import Visit
-from studio.traffic import Knock
 
 ATTRIBUTION = ("X-Skill-Source", "X-Skill-Version", "X-Skill-Platform")
 _WRITTEN_DOWN = frozenset({"token", "session", "run_sse", "upload", "render", "cancel", "claim"})
@@ -77,12 +76,23 @@ def endpoint(
             account = await _holder(studio, request) if bearer else _NOBODY
             call = Call(request, studio, account, fault, knock)
             if name in _WRITTEN_DOWN:
-                await _write_down(call, name)
+                session, digest = (
+                    await _subject(call.request) if name in {"run_sse", "render"} else (None, None)
+                )
+                visit = Visit(
+                    endpoint=name,
+                    account=call.account.id or None,
+                    session=session or call.request.path_params.get("session"),
+                    digest=digest,
+                    attributed=call.attributed,
+                    fault=call.fault.kind if call.fault else None,
+                )
+                await call.studio.remember(call.studio.store.journal.note, visit)
             return await _struck(call, handler) if fault else await handler(call)
         except Refusal as error:
-            return answers.refusal(error)
+            return messages.refusal(error)
         except ClientDisconnect:
-            return answers.Dropped()
+            return messages.Dropped()
 
     return serve
 
@@ -106,19 +116,6 @@ def _bearer(request: Request) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-async def _write_down(call: Call, name: str) -> None:
-    session, digest = await _subject(call.request) if name in {"run_sse", "render"} else (None, None)
-    visit = Visit(
-        endpoint=name,
-        account=call.account.id or None,
-        session=session or call.request.path_params.get("session"),
-        digest=digest,
-        attributed=call.attributed,
-        fault=call.fault.kind if call.fault else None,
-    )
-    await call.studio.remember(call.studio.store.journal.note, visit)
-
-
 async def _subject(request: Request) -> tuple[str | None, str | None]:
     """Answer the session and the instruction's digest of a body that may yet prove wrong."""
     try:
@@ -136,12 +133,17 @@ async def _subject(request: Request) -> tuple[str | None, str | None]:
 
 
 async def _struck(call: Call, handler: Handler) -> Response:
-    """Answer a call that a fault strikes; what the fault leaves alone, the handler answers."""
+    """Answer a call that a fault strikes; what the fault leaves alone, the handler messages."""
     fault = call.fault
     assert fault is not None  # noqa: S101 - the caller has looked
     if fault.kind == "code" and fault.carrier != "stream":
-        await _revoke(call, fault)
-        return _coded(fault)
+        if fault.code == 1001:
+            await call.studio.remember(call.studio.store.accounts.revoke, _bearer(call.request))
+        message = _MESSAGES[fault.code]
+        status = _BARE_STATUS.get(fault.code, fault.code)
+        if fault.carrier == "status":
+            return Response(status_code=status)
+        return messages.problem(fault.code, message, 200 if fault.carrier == "envelope" else status)
     if fault.kind == "429":
         return _too_many(_retry_after(fault, call.studio.clock()))
     if fault.kind not in {"status", "timeout", "reset"}:
@@ -152,25 +154,11 @@ async def _struck(call: Call, handler: Handler) -> Response:
         return HTMLResponse(f"<h1>{fault.status}</h1>", status_code=fault.status)
     if fault.kind == "timeout":
         await asyncio.sleep(fault.hold_s)
-    return answers.Dropped()
-
-
-async def _revoke(call: Call, fault: Fault) -> None:
-    """A token that is called expired is expired: the client must be able to get a new one."""
-    if fault.code == 1001:
-        await call.studio.remember(call.studio.store.accounts.revoke, _bearer(call.request))
-
-
-def _coded(fault: Fault) -> Response:
-    message = _MESSAGES[fault.code]
-    status = _BARE_STATUS.get(fault.code, fault.code)
-    if fault.carrier == "status":
-        return Response(status_code=status)
-    return answers.problem(fault.code, message, 200 if fault.carrier == "envelope" else status)
+    return messages.Dropped()
 
 
 def _too_many(headers: dict[str, str]) -> Response:
-    return answers.problem(429, "Too many requests.", 429, headers)
+    return messages.problem(429, "Too many requests.", 429, headers)
 
 
 def _retry_after(fault: Fault, now_s: float) -> dict[str, str]:

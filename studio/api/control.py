@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from studio.api import answers
-from studio.api.bodies import Body, read_body
+from studio.api import messages
+from studio.api.messages import Body, read_body
 from studio.errors import Refusal
 from studio.faults import FaultTable
 from studio.service import Studio
@@ -95,16 +95,14 @@ def control_routes(studio: Studio) -> list[Route]:
         ("POST", "faults", set_faults),
         ("POST", "accounts", register),
     )
-    return [
-        Route(f"/_studio/{path}", _guarded(studio, act), methods=[method]) for method, path, act in listed
-    ]
+    return [Route(f"/_studio/{path}", _guard(studio, act), methods=[method]) for method, path, act in listed]
 
 
-def _guarded(studio: Studio, act: Control) -> Callable[[Request], Awaitable[Response]]:
+def _guard(studio: Studio, act: Control) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         try:
             return await act(studio, request)
         except Refusal as error:
-            return answers.refusal(error)
+            return messages.refusal(error)
 
     return serve

@@ -1,19 +1,107 @@
-"""Renders: submit, ask, cancel, fetch (api-contract 2.7-2.10)."""
+"""Renders and the files they make (api-contract 2.7 to 2.10)."""
 
 from __future__ import annotations
 
+import asyncio
+import mimetypes
+from pathlib import Path
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
-from studio.api.bodies import SubmitRender, read_body
+from studio import handover
+from studio.api import messages
 from studio.api.call import ATTRIBUTION, Call, no_body
-from studio.api.files import send_file
+from studio.api.messages import GiveFile, SubmitRender, read_body
 from studio.errors import BadRequest, ExportBlocked, NotFound
-from studio.faults import chance
+from studio.faults import Fault, chance
 from studio.model import Render, RenderStatus
 from studio.store import RenderOrder
 from studio.timeline import check_draft, media_ids
+
+_CHUNK_BYTES = 512 * 1024
+_SLICES_PER_S = 10
+
+
+async def send_public(call: Call) -> Response:
+    """Answer what lies behind an unguessable `/cdn/` path; no bearer is asked for."""
+    if call.struck_by("dead_url"):
+        raise NotFound("Not found.")
+    found = await call.studio.remember(_find, call, call.request.path_params["secret"])
+    if found is None or not found.is_file():
+        raise NotFound("Not found.")
+    return send_file(call, found, call.request.path_params["name"])
+
+
+def send_file(call: Call, path: Path, name: str) -> Response:
+    """Answer a file with Range, ETag and Last-Modified."""
+    if call.struck_by("html"):
+        return HTMLResponse("<html><body><h1>Please sign in</h1></body></html>")
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    if call.fault and call.struck_by("short", "slow"):
+        return _Hampered(path, kind, call.fault)
+    return _File(path, media_type=kind)
+
+
+def _find(call: Call, secret: str) -> Path | None:
+    render = call.studio.store.renders.by_secret(secret)
+    if render is not None:
+        call.knock.render = render.id
+        return call.studio.render_path(render)
+    media = call.studio.store.sessions.media_by_secret(secret)
+    return media.path if media else None
+
+
+class _File(FileResponse):
+    """A file in larger chunks: fewer hops between the loop and its threads."""
+
+    chunk_size = _CHUNK_BYTES
+
+
+class _Hampered(_File):
+    """A file that is cut short or comes slowly; its headers promise all of it."""
+
+    def __init__(self, path: Path, media_type: str, fault: Fault) -> None:
+        """Serve `path` as `fault` says."""
+        super().__init__(path, media_type=media_type)
+        self._fault = fault
+        if fault.kind == "slow":
+            self.chunk_size = max(1, fault.bytes_per_s // _SLICES_PER_S)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the file; a short one ends with a dropped connection."""
+        left = 0
+
+        async def send_slowly(message: Message) -> None:
+            nonlocal left
+            if message["type"] == "http.response.start":
+                left = self._allowance(message)
+            elif self._fault.kind == "slow":
+                await asyncio.sleep(1 / _SLICES_PER_S)
+            elif len(message["body"]) >= left:
+                await send({**message, "body": message["body"][:left], "more_body": True})
+                await asyncio.sleep(0.05)
+                messages.dropper(scope)()
+                raise _EndOfFaultError
+            else:
+                left -= len(message["body"])
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, send_slowly)
+        except _EndOfFaultError:
+            return
+
+    def _allowance(self, start: Message) -> int:
+        """Answer how many bytes of the promised length are sent."""
+        promised = dict(start["headers"]).get(b"content-length", b"0")
+        return int(int(promised) * self._fault.share)
+
+
+class _EndOfFaultError(Exception):
+    """The connection was dropped on purpose; nothing is left to send."""
+
 
 _FATES = {"failed_render": "failed", "dead_render": "dead"}
 
@@ -56,6 +144,16 @@ async def download_render(call: Call) -> Response:
     return send_file(call, path, "output.mp4")
 
 
+async def hand_over_render(call: Call) -> Response:
+    """Link the file into the folder that is shared with clients on this machine; an extension of ours."""
+    body = await read_body(call.request, GiveFile)
+    path = call.studio.render_path(await _render(call))
+    if path is None or not path.is_file():
+        raise NotFound("The render is not complete; ask for its status.")
+    handover.give(path, call.studio.handover_dir, body.name)
+    return messages.envelope({"name": body.name})
+
+
 async def _render(call: Call) -> Render:
     studio = call.studio
     return await studio.remember(
@@ -68,7 +166,7 @@ async def _check_allowed(call: Call) -> None:
     if missing:
         raise ExportBlocked(f"Export is blocked: the header {missing[0]} is missing.")
     studio = call.studio
-    if await studio.remember(studio.store.journal.switched, "plan", studio.settings.plan) == "free":
+    if await studio.remember(studio.store.journal.read_switch, "plan", studio.settings.plan) == "free":
         raise ExportBlocked("Export is blocked on the free plan; register or upgrade your plan.")
 
 

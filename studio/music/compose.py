@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from studio.music.drums import drum
-from studio.music.genres import styled
-from studio.music.grid import Seconds, beat_grid
-from studio.music.moods import Mood
-from studio.music.parts import Band
-from studio.music.room import Room
-from studio.music.score import Hit, Note, Score, plan_form
-from studio.music.theory import frequency_hz
-from studio.music.voices import RATE, VOICES, Mono, Stereo, tone
+from studio.music.band import Band
+from studio.music.drummer import Drummer
+from studio.music.form import plan_form
+from studio.music.mixer import perform
+from studio.music.modes import RATE
+from studio.music.moods import Mood, style_mood
+from studio.music.patterns import load_patterns
+from studio.music.performance import mark_cuts, perform_hits, perform_notes
+from studio.music.score import SCALES, Hit, Note, Score, Seconds
+from studio.music.tempo import beat_times
+from studio.music.voices import VOICES, Stereo
 
-BLOCK = 4 * RATE
-_TAIL = 12 * RATE
-_END_S = 0.4
-_KNEE = 0.7
-_LEVEL = 1.0
+_DIES_S = 0.6  # the last chord is let go so long before the end
+# Who plays, and under which name one leaves it out.
+_PARTS = {"chords": "chords", "pad": "chords", "bass": "bass", "lead": "lead"}
+_CHANGEABLE = frozenset({"scale", "drum_pattern", "chord_voice", "bass_voice", "lead_voice", "pad_voice"})
 
 
 @dataclass(frozen=True, slots=True)
 class MusicSpec:
     """What to compose: a mood of MOODS, beats per minute, a seed, cuts to meet (s), parts to leave out.
 
-    The parts are chords (with the pad), bass, lead and drums; `bpm` 0 is the mood's own tempo, `steady` keeps
-    to it. `genre` is one of GENRES, or "" for the mood's own.
+    The parts are chords (with the pad), bass, lead and drums; `bpm` 0 is the mood's own tempo. `genre` is one
+    of GENRES, or "" for the mood's own. `changes` puts others in place of the mood's scale and voices,
+    `stress` makes parts louder (above 1) or softer. A piece that another one follows does not close.
     """
 
     mood: str
@@ -39,12 +41,18 @@ class MusicSpec:
     cuts_s: tuple[float, ...] = ()
     without: frozenset[str] = frozenset()
     genre: str = ""
-    steady: bool = False
+    closes: bool = True
+    changes: tuple[tuple[str, str], ...] = ()
+    stress: tuple[tuple[str, float], ...] = ()
 
     @property
     def style(self) -> Mood:
-        """Return the mood as its genre plays it."""
-        return styled(self.mood, self.genre)
+        """Return the mood as its genre plays it, with the scale and the voices that were asked for."""
+        style = style_mood(self.mood, self.genre)
+        known: dict[str, Any] = {name: value for name, value in self.changes if name in _CHANGEABLE}
+        values = {"scale": SCALES, "drum_pattern": load_patterns()["drums"]}
+        playable = all(value in values.get(name, VOICES) for name, value in known.items())
+        return replace(style, **known) if playable else style
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,98 +84,42 @@ def compose(spec: MusicSpec, duration_s: float) -> Stereo:
 def blocks(spec: MusicSpec, duration_s: float) -> Iterator[Stereo]:
     """Yield the piece in blocks of at most 4 s, so that an hour needs no more memory than a minute."""
     mood = spec.style
-    score = write(spec, duration_s)
-    total = round(duration_s * RATE)
-    room = Room(mood.room_s, BLOCK)
-    stage = _Stage(score)
-    for start in range(0, total, BLOCK):
-        dry = stage.play(start)
-        wet = room.reflect(dry)
-        mix = _soft_clip((dry + wet * np.float32(mood.wet)) * np.float32(_LEVEL))
-        block = mix[: total - start]
-        yield block * _ending(start, len(block), total)
+    yield from perform(write(spec, duration_s), duration_s, wet=mood.wet, room_s=mood.room_s)
 
 
 def beats_of(spec: MusicSpec, duration_s: float) -> Seconds:
     """Return the times of the beats (s) of the piece that `spec` leads to."""
     mood = spec.style
-    return beat_grid(spec.bpm or mood.bpm, duration_s, spec.cuts_s, steady=spec.steady)
+    return np.array(beat_times(spec.bpm or mood.bpm, duration_s, spec.cuts_s))
 
 
 def write(spec: MusicSpec, duration_s: float) -> Score:
     """Write the notes and strokes of a piece; the same spec and length give the same score."""
     mood = spec.style
-    rng = np.random.default_rng(spec.seed)
-    tonic = mood.tonic + int(rng.integers(-2, 4))
+    tonic = mood.tonic + spec.seed % 6 - 2
     grid = beats_of(spec, duration_s)
-    band = Band(mood, tonic, grid, rng)
-    players = {"chords": (band.chords, band.pad), "bass": (band.bass,), "lead": (band.lead,)}
+    bars = plan_form(grid, spec.cuts_s, closes=spec.closes)
+    band = Band(mood, tonic, bars, spec.seed)
+    stress = dict(spec.stress)
     notes: list[Note] = []
+    for number, (player, part) in enumerate(_PARTS.items()):
+        if part not in spec.without:
+            played = band.play(player)
+            factor = stress.get(part, 1.0)
+            notes += perform_notes(
+                (stroke._replace(velocity=stroke.velocity * factor) for stroke in played),
+                mood, player, grid, np.random.default_rng((spec.seed, number)),
+                dies_s=_DIES_S if spec.closes else 0.0,
+            )  # fmt: skip
     hits: list[Hit] = []
-    for bar in plan_form(mood, tonic, grid, rng):
-        # Everybody plays, and is left out afterwards: without its drums a piece is otherwise the same.
-        for part, parts in players.items():
-            played = [note for player in parts for note in player(bar)]
-            notes += [] if part in spec.without else played
-        hits += band.drums(bar)
-    if mood.drum_pattern:
-        hits += band.accents(spec.cuts_s)
-    if "drums" in spec.without:
-        hits = []
+    if "drums" not in spec.without and mood.drum_pattern:
+        hits = perform_hits(
+            Drummer(mood, bars, spec.seed).play(), mood, grid, np.random.default_rng((spec.seed, len(_PARTS)))
+        )
+        hits += mark_cuts(grid, spec.cuts_s)
+        hits = [replace(hit, velocity=hit.velocity * stress.get("drums", 1.0)) for hit in hits]
     return Score(tuple(sorted(notes, key=_start_s)), tuple(sorted(hits, key=_start_s)))
 
 
 def _start_s(event: Note | Hit) -> float:
     return event.start_s
-
-
-class _Stage:
-    """Sounds a score block by block; what rings on is carried over."""
-
-    def __init__(self, score: Score) -> None:
-        self._notes = score.notes
-        self._hits = score.hits
-        self._next_note = self._next_hit = 0
-        self._sound = np.zeros((BLOCK + _TAIL, 2), dtype=np.float32)
-
-    def play(self, start: int) -> Stereo:
-        """Return the dry block that begins at sample `start`; blocks must be asked for in order."""
-        end_s = (start + BLOCK) / RATE
-        while self._next_note < len(self._notes) and self._notes[self._next_note].start_s < end_s:
-            note = self._notes[self._next_note]
-            self._add(_sound(note.voice, note.pitch, round(note.hold_s * 40)), note, start)
-            self._next_note += 1
-        while self._next_hit < len(self._hits) and self._hits[self._next_hit].start_s < end_s:
-            hit = self._hits[self._next_hit]
-            self._add(drum(hit.drum)[:, None], hit, start)
-            self._next_hit += 1
-        block = self._sound[:BLOCK].copy()
-        self._sound[:-BLOCK] = self._sound[BLOCK:]
-        self._sound[-BLOCK:] = 0.0
-        return block
-
-    def _add(self, sound: Mono | Stereo, event: Note | Hit, start: int) -> None:
-        at = max(0, round(event.start_s * RATE) - start)
-        length = min(len(sound), len(self._sound) - at)
-        sides = np.array((1.0 - max(0.0, event.pan), 1.0 + min(0.0, event.pan)), dtype=np.float32)
-        self._sound[at : at + length] += sound[:length] * (sides * np.float32(event.velocity))
-
-
-@lru_cache(maxsize=96)
-def _sound(voice: str, pitch: int, fortieths: int) -> Stereo:
-    return tone(VOICES[voice], frequency_hz(pitch), min(fortieths / 40, 10.0))
-
-
-def _soft_clip(mix: Stereo) -> Stereo:
-    """Leave what is below the knee as it is, and bend the rest so that it never reaches 1."""
-    room = 0.98 - _KNEE
-    over = np.maximum(np.abs(mix) - _KNEE, 0.0)
-    bent = np.sign(mix) * (np.minimum(np.abs(mix), _KNEE) + room * np.tanh(over / room))
-    return np.asarray(bent, dtype=np.float32)
-
-
-def _ending(start: int, length: int, total: int) -> Stereo:
-    """Return the gain, (samples, 1), that lets the last moments ring out to nothing on the last sample."""
-    fade = min(int(_END_S * RATE), max(1, total // 4))
-    left = np.arange(total - start, total - start - length, -1, dtype=np.float32) - 1.0
-    return (0.5 - 0.5 * np.cos(np.pi * np.clip(left / fade, 0.0, 1.0))).astype(np.float32)[:, None]

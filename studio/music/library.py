@@ -62,7 +62,7 @@ class Library:
     def _look(self, folder: Path) -> list[Entry]:
         from studio.music.song import read_entry  # noqa: PLC0415 - loads numpy; the server starts without it
 
-        kept = self._kept = self._remembered() if self._kept is None else self._kept
+        kept = self._kept = self._load_kept() if self._kept is None else self._kept
         entries: list[Entry] = []
         fresh = 0
         for path, stamp in _files(folder):
@@ -79,7 +79,7 @@ class Library:
             self._remember(kept)
         return entries
 
-    def _remembered(self) -> dict[str, Entry]:
+    def _load_kept(self) -> dict[str, Entry]:
         from studio.music.song import Entry  # noqa: PLC0415 - as above
 
         try:

@@ -1,24 +1,24 @@
-"""The eight moods, and which one suits a clip."""
+"""How a mood and a genre sound, and which mood suits what was seen and heard."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from studio.analyse.findings import Findings
 
-Progressions = tuple[tuple[int, ...], ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Mood:
-    """One way to sound: tempo, scale, harmony, and who plays which part.
+    """One way to sound: tempo, scale, harmony, groove, and who plays which part (see `styles.toml`).
 
-    A progression lists scale degrees (0 = tonic), one chord a bar. `swing` delays the second eighth of a
-    beat by that share of a beat. `wet` is the share of sound that goes through the room. Voices name
-    entries of `studio.music.voices.VOICES`, patterns those of `studio.music.parts` and `drums`.
+    `major` and `minor` are progressions for either mode, `close` the last two bars in both. Voices name
+    entries of `studio.music.voices.VOICES`, patterns those of `patterns.toml`. `wet` is the share of sound
+    that goes through the room.
     """
 
     name: str
@@ -26,81 +26,56 @@ class Mood:
     genre: str
     bpm: int
     scale: str
-    progressions: Progressions
+    tonic: int
+    major: tuple[str, ...]
+    minor: tuple[str, ...]
+    close: tuple[str, str]
     chord_voice: str
     chord_pattern: str
     bass_voice: str
     bass_pattern: str
     lead_voice: str
-    lead_density: float
+    answer_voice: str
+    lead_rhythm: str
     drum_pattern: str
     pad_voice: str = ""
-    sevenths: bool = False
-    swing: float = 0.0
+    swing: float = 0.5
+    unit: float = 0.5
+    late_ms: tuple[tuple[str, float], ...] = ()
+    loose_ms: float = 6.0
     wet: float = 0.2
     room_s: float = 1.4
-    tonic: int = 48
 
     @property
     def instruments(self) -> tuple[str, ...]:
         """Return the names of what plays, drums last."""
-        voices = (self.chord_voice, self.pad_voice, self.bass_voice, self.lead_voice)
+        voices = (self.chord_voice, self.pad_voice, self.bass_voice, self.lead_voice, self.answer_voice)
         drums = ("drums",) if self.drum_pattern else ()
         return tuple(dict.fromkeys(v for v in voices if v)) + drums
 
+    def late_s(self, part: str) -> float:
+        """Return how far behind the beat a part is played, in s; negative is before it."""
+        return next((ms / 1000.0 for name, ms in self.late_ms if name == part), 0.0)
 
-_CALM = Mood(
-    "calm", "Lo-fi", "lo-fi", 84, "major",
-    ((0, 5, 1, 4), (3, 2, 1, 0), (0, 2, 3, 4), (1, 4, 0, 5)),
-    "rhodes", "lazy", "upright", "walk", "vibes", 0.3, "dusty",
-    sevenths=True, swing=0.12, wet=0.18, room_s=1.0, tonic=51,
-)  # fmt: skip
-_HAPPY = Mood(
-    "happy", "Sunny Pop", "pop", 116, "major",
-    ((0, 4, 5, 3), (0, 3, 4, 3), (0, 5, 3, 4), (3, 0, 4, 5)),
-    "ukulele", "strum", "round", "bounce", "bells", 0.55, "claps",
-    wet=0.14, room_s=0.9, tonic=55,
-)  # fmt: skip
-_EPIC = Mood(
-    "epic", "Cinematic", "orchestral", 100, "minor",
-    ((0, 5, 2, 6), (0, 6, 5, 6), (0, 3, 5, 4), (5, 6, 0, 0)),
-    "spiccato", "ostinato", "low_strings", "pulse", "horn", 0.4, "taiko",
-    pad_voice="strings", wet=0.34, room_s=2.4, tonic=50,
-)  # fmt: skip
-_SAD = Mood(
-    "sad", "Piano Ballad", "piano", 64, "minor",
-    ((0, 5, 2, 6), (0, 3, 0, 4), (5, 2, 6, 0), (0, 6, 5, 3)),
-    "piano", "arpeggio", "piano", "long", "piano", 0.28, "",
-    pad_voice="strings", wet=0.3, room_s=2.0, tonic=45,
-)  # fmt: skip
-_ENERGETIC = Mood(
-    "energetic", "Electro", "electronic", 128, "minor",
-    ((0, 5, 2, 6), (0, 0, 5, 6), (5, 6, 0, 2), (0, 3, 5, 6)),
-    "stab", "offbeat", "saw_bass", "eighths", "saw_lead", 0.7, "four",
-    pad_voice="saw_pad", wet=0.16, room_s=1.1, tonic=45,
-)  # fmt: skip
-_ROMANTIC = Mood(
-    "romantic", "Love Strings", "acoustic", 74, "major",
-    ((0, 4, 5, 3), (0, 2, 3, 4), (3, 4, 2, 5), (0, 5, 3, 4)),
-    "guitar", "roll", "upright", "long", "flute", 0.38, "brushes",
-    pad_voice="strings", wet=0.26, room_s=1.7, tonic=50,
-)  # fmt: skip
-_DARK = Mood(
-    "dark", "Suspense", "ambient", 80, "phrygian",
-    ((0, 1, 0, 6), (0, 0, 1, 0), (0, 5, 1, 0), (0, 3, 1, 1)),
-    "choir", "swell", "drone", "pulse", "hollow", 0.15, "heartbeat",
-    wet=0.4, room_s=2.8, tonic=38,
-)  # fmt: skip
-_DREAMY = Mood(
-    "dreamy", "Dream Pop", "dream pop", 92, "lydian",
-    ((0, 1, 0, 4), (0, 4, 1, 5), (3, 4, 0, 1), (0, 2, 1, 4)),
-    "harp", "cascade", "sub", "long", "glass", 0.3, "shimmer",
-    pad_voice="glass_pad", sevenths=True, wet=0.42, room_s=2.6, tonic=53,
-)  # fmt: skip
 
-MOODS: dict[str, Mood] = {
-    m.name: m for m in (_CALM, _HAPPY, _EPIC, _SAD, _ENERGETIC, _ROMANTIC, _DARK, _DREAMY)
-}
+def _load_styles() -> tuple[dict[str, Mood], dict[str, dict[str, Any]]]:
+    """Return the moods, and what each genre changes of them."""
+    loaded = tomllib.loads(Path(__file__).with_name("styles.toml").read_text("utf-8"))
+    genres = {name: _freeze(values) for name, values in loaded["genre"].items()}
+    moods = {
+        name: Mood(**{**genres.get(values["genre"], {}), "name": name, **_freeze(values)})
+        for name, values in loaded["mood"].items()
+    }
+    return moods, genres
+
+
+def _freeze(values: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return plain | {"late_ms": tuple(dict(values.get("late_ms", {})).items())}
+
+
+MOODS, _CHANGES = _load_styles()
+GENRES = tuple(_CHANGES)
 
 
 def mood_for(findings: Findings) -> str:
@@ -121,3 +96,10 @@ def mood_for(findings: Findings) -> str:
 def seed_for(text: str) -> int:
     """Return a seed (0 … 2**31 - 1) that is always the same for the same text, and differs between texts."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF
+
+
+def style_mood(mood: str, genre: str = "") -> Mood:
+    """Return a mood of MOODS as a genre plays it; its own genre, or an unknown one, changes nothing."""
+    plain = MOODS[mood]
+    changes = _CHANGES.get(genre.lower(), {})
+    return plain if genre.lower() == plain.genre or not changes else replace(plain, **changes)

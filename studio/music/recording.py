@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from studio.analyse.samples import blocks_of
-from studio.music.grid import Seconds
+from studio.music.score import Seconds
 from studio.music.voices import RATE, Stereo
 
 _BLOCK = 4 * RATE
@@ -35,10 +35,17 @@ class Recording:
         Raises av.FFmpegError when the file cannot be opened.
         """
         total = round(duration_s * RATE)
-        end = total - round(self._ending_s(duration_s) * RATE)
+        bars = math.floor((duration_s - _SHORTEST_END_S) / self.bar_s)
+        ending_s = min(duration_s, duration_s - bars * self.bar_s if bars > 0 else _SHORTEST_END_S)
+        end = total - round(ending_s * RATE)
         at = 0
-        for block in _exactly(total, self._looped(total)):
-            yield block * _envelope(at, len(block), end, total)
+        for block in _exactly(total, self._loop(total)):
+            length = len(block)
+            place = np.arange(at, at + length, dtype=np.float32)
+            rise = np.minimum(place / _SOFT, 1.0)
+            left = np.clip((total - 1 - place) / max(1, total - end), 0.0, 1.0)
+            envelope = (rise * (0.5 - 0.5 * np.cos(math.pi * left))).astype(np.float32)[:, None]
+            yield block * envelope
             at += len(block)
 
     def beats(self, duration_s: float) -> Seconds:
@@ -52,12 +59,7 @@ class Recording:
         whole = bars - bars % _PHRASE if bars >= 2 * _PHRASE else bars
         return whole * self.bar_s if whole else self.song_s - self.first_bar_s
 
-    def _ending_s(self, duration_s: float) -> float:
-        """Return how long the end fades: from the last bar line on that leaves room for it."""
-        bars = math.floor((duration_s - _SHORTEST_END_S) / self.bar_s)
-        return min(duration_s, duration_s - bars * self.bar_s if bars > 0 else _SHORTEST_END_S)
-
-    def _looped(self, total: int) -> Iterator[Stereo]:
+    def _loop(self, total: int) -> Iterator[Stereo]:
         """Yield the song as often as it takes, the end of each pass fading into the beginning of the next."""
         enough = self.song_s - self.first_bar_s >= total / RATE
         loop = total if enough else max(_SEAM, round(self.loop_s * RATE))
@@ -65,7 +67,14 @@ class Recording:
         for number in range(-(-total // loop)):
             at, ending = 0, []
             for piece in _cut(self.path, self.first_bar_s, loop + _SEAM):
-                faded = piece * _seam(at, len(piece), loop, rises=number > 0)
+                length = len(piece)
+                rises = number > 0
+                place = np.arange(at, at + length, dtype=np.float32)
+                gain = np.clip((loop + _SEAM - place) / _SEAM, 0.0, 1.0)
+                if rises:
+                    gain *= np.clip(place / _SEAM, 0.0, 1.0)
+                seam = gain.astype(np.float32)[:, None]
+                faded = piece * seam
                 met = min(len(tail), len(faded))
                 faded[:met] += tail[:met]
                 tail = tail[met:]
@@ -85,15 +94,6 @@ def _exactly(total: int, blocks: Iterator[Stereo]) -> Iterator[Stereo]:
         yield np.zeros((min(_BLOCK, left - at), 2), dtype=np.float32)
 
 
-def _seam(at: int, length: int, loop: int, *, rises: bool) -> Stereo:
-    """Return the gain, (samples, 1), of a pass that fades out after `loop` samples, and in after another."""
-    place = np.arange(at, at + length, dtype=np.float32)
-    gain = np.clip((loop + _SEAM - place) / _SEAM, 0.0, 1.0)
-    if rises:
-        gain *= np.clip(place / _SEAM, 0.0, 1.0)
-    return gain.astype(np.float32)[:, None]
-
-
 def _cut(path: Path, from_s: float, samples: int) -> Iterator[Stereo]:
     """Yield `samples` of the song from `from_s` on, or what there is of them."""
     skip = round(from_s * RATE)
@@ -104,11 +104,3 @@ def _cut(path: Path, from_s: float, samples: int) -> Iterator[Stereo]:
             yield piece
         if samples <= 0:
             return
-
-
-def _envelope(at: int, length: int, end: int, total: int) -> Stereo:
-    """Return the gain, (samples, 1): a soft first moment, and nothing left on the last sample."""
-    place = np.arange(at, at + length, dtype=np.float32)
-    rise = np.minimum(place / _SOFT, 1.0)
-    left = np.clip((total - 1 - place) / max(1, total - end), 0.0, 1.0)
-    return (rise * (0.5 - 0.5 * np.cos(math.pi * left))).astype(np.float32)[:, None]

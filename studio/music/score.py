@@ -1,21 +1,50 @@
-"""The written music: notes and strokes in seconds, and the form they follow."""
+"""What a piece is written as: notes and strokes in seconds, and the scales they are taken from."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from studio.music.grid import Seconds
-from studio.music.moods import Mood
-from studio.music.theory import chord, lead_voices
+from studio.music.voices import Stereo
+
+
+class Piece(Protocol):
+    """Music that can be played to any length; the same piece and length always sound the same."""
+
+    def blocks(self, duration_s: float) -> Iterator[Stereo]:
+        """Yield float32 blocks, (samples, 2), at 48 kHz: `duration_s` in all, ending softly."""
+        ...
+
+    def beats(self, duration_s: float) -> Seconds:
+        """Return the times of its beats, in s from its start."""
+        ...
+
+
+SCALES: dict[str, tuple[int, ...]] = {
+    "major": (0, 2, 4, 5, 7, 9, 11),
+    "minor": (0, 2, 3, 5, 7, 8, 10),
+    "phrygian": (0, 1, 3, 5, 7, 8, 10),
+    "lydian": (0, 2, 4, 6, 7, 9, 11),
+    "dorian": (0, 2, 3, 5, 7, 9, 10),
+    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
+}
+
+
+def frequency_hz(pitch: float) -> float:
+    """Return the frequency of a MIDI note number."""
+    return float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))
+
 
 BAR = 4  # beats
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A tone of a voice: its start and length (s), pitch (MIDI), strength, and side (-1 … 1)."""
+    """A tone: its start and length (s), pitch (MIDI), strength, voice, side (-1 … 1), and its part."""
 
     start_s: float
     hold_s: float
@@ -23,6 +52,7 @@ class Note:
     velocity: float
     voice: str
     pan: float = 0.0
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,42 +73,4 @@ class Score:
     hits: tuple[Hit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar: its first beat, its length in beats, its chord, and how much is going on (0 … 1)."""
-
-    beat: int
-    beats: int
-    root: int
-    pitches: tuple[int, ...]
-    intensity: float
-    final: bool
-
-
-def plan_form(mood: Mood, tonic: int, grid: Seconds, rng: np.random.Generator) -> tuple[Bar, ...]:
-    """Lay bars over the beats: an intro, a build to a height at two thirds, and a last bar on the tonic."""
-    beats = len(grid) - 1
-    count = max(1, beats // BAR)
-    verse, chorus = rng.permutation(len(mood.progressions))[:2]
-    bars: list[Bar] = []
-    voicing: tuple[int, ...] = ()
-    for number in range(count):
-        final = number == count - 1
-        chords = mood.progressions[verse if number // 8 % 2 == 0 else chorus]
-        degree = 0 if final else chords[number % len(chords)]
-        pitches = chord(tonic, mood.scale, degree, seventh=mood.sevenths)
-        voicing = lead_voices(voicing or pitches, pitches, tonic + 14)
-        length = beats - BAR * number if final else BAR
-        root = pitches[0] if pitches[0] < tonic + 7 else pitches[0] - 12
-        bars.append(Bar(BAR * number, length, root, voicing, _intensity(number, count), final and count > 1))
-    return tuple(bars)
-
-
-def _intensity(number: int, count: int) -> float:
-    if count <= 2:
-        return 0.8
-    place = number / (count - 1)
-    shape = float(
-        np.interp(place, (0.0, 0.12, 0.35, 0.5, 0.66, 0.85, 1.0), (0.35, 0.6, 0.75, 0.7, 1.0, 0.95, 0.6))
-    )
-    return shape if count > 8 else max(shape, 0.6 if number else 0.5)
+Seconds = NDArray[np.float64]

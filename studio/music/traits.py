@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.analyse.loudness import Meter
-from studio.analyse.samples import Samples, blocks_of
+from studio.analyse.samples import Meter, Samples, blocks_of
 
 Curve = NDArray[np.float64]
 
@@ -80,14 +78,19 @@ def measure(path: Path) -> Traits:
     )  # fmt: skip
     bpm, beat_at_s = _pulse(frames.onset)
     lufs = meter.lufs()
+    middle_hz = max(1.0, float(np.median(frames.centre_hz)))
+    brightness = min(1.0, max(0.0, math.log(middle_hz / 300.0) / math.log(4000.0 / 300.0)))
+    lively = min(1.0, float(frames.onset.mean()) / _LIVELY)
+    loud = min(1.0, max(0.0, (lufs + 30.0) / 20.0))
+    energy = 0.75 * lively + 0.25 * loud
     return Traits(
         duration_s=round(samples / _RATE, 3),
         bpm=round(bpm, 3),
         first_bar_s=round(_first_bar_s(frames.low, bpm, beat_at_s), 4),
         key=_key(frames.chroma),
         lufs=round(lufs, 2),
-        energy=round(_energy(frames.onset, lufs), 3),
-        brightness=round(_brightness(frames.centre_hz), 3),
+        energy=round(energy, 3),
+        brightness=round(brightness, 3),
     )
 
 
@@ -100,19 +103,15 @@ def _frames(block: Samples) -> _Frames:
     centre_hz = (weight @ hz) / (weight.sum(axis=1) + 1e-9)
     bands = np.log1p(50.0 * power[:, 1:1025].reshape(len(power), 64, 16).sum(axis=2))
     low = np.sqrt(power[:, hz < _LOW_HZ].sum(axis=1, keepdims=True))
-    return _Frames(_rise(bands), _rise(low), centre_hz.astype(np.float64), _chroma(weight, hz))
+    heard = (hz > 110.0) & (hz < 2000.0)
+    tones = np.round(12.0 * np.log2(hz[heard] / 440.0)).astype(int) + 9
+    chroma = np.bincount(tones % 12, weights=weight[:, heard].sum(axis=0), minlength=12).astype(np.float64)
+    return _Frames(_rise(bands), _rise(low), centre_hz.astype(np.float64), chroma)
 
 
 def _rise(bands: NDArray[np.float32]) -> Curve:
     rise: Curve = np.maximum(np.diff(bands, axis=0, prepend=bands[:1]), 0.0).sum(axis=1, dtype=np.float64)
     return rise
-
-
-def _chroma(weight: NDArray[np.float32], hz: NDArray[np.floating[Any]]) -> Curve:
-    """Return how much of each of the twelve tones there is, C first."""
-    heard = (hz > 110.0) & (hz < 2000.0)
-    tones = np.round(12.0 * np.log2(hz[heard] / 440.0)).astype(int) + 9
-    return np.bincount(tones % 12, weights=weight[:, heard].sum(axis=0), minlength=12).astype(np.float64)
 
 
 def _pulse(onset: Curve) -> tuple[float, float]:
@@ -157,16 +156,3 @@ def _key(chroma: Curve) -> str:
         for mode, profile in (("major", _MAJOR), ("minor", _MINOR))
     }
     return max(scores, key=lambda key: scores[key])
-
-
-def _energy(onset: Curve, lufs: float) -> float:
-    """Return how lively a song is: how much sets in each second, and how loud it is."""
-    lively = min(1.0, float(onset.mean()) / _LIVELY)
-    loud = min(1.0, max(0.0, (lufs + 30.0) / 20.0))
-    return 0.75 * lively + 0.25 * loud
-
-
-def _brightness(centre_hz: Curve) -> float:
-    """Return where the middle of the sound lies: 300 Hz is 0, 4 kHz is 1."""
-    middle_hz = max(1.0, float(np.median(centre_hz)))
-    return min(1.0, max(0.0, math.log(middle_hz / 300.0) / math.log(4000.0 / 300.0)))

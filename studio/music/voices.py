@@ -1,130 +1,258 @@
-"""The instruments: sums of harmonics in bands that fade at their own pace, with soft envelopes."""
+"""The studio's own instruments: which model plays each, and what stands in for an unknown name."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from studio.music.bars import Bar, Tine
+from studio.music.modes import RATE, Resonance
+from studio.music.modes import Sound as Stereo
+from studio.music.strings import BASS_BODY, GUITAR_BODY, HARP_BODY, UKULELE_BODY, VIOLIN_BODY, Piano, Plucked
+from studio.music.sustained import Sustained
+from studio.music.tones import Tone
 
-RATE = 48_000
-Mono = NDArray[np.float32]
-Stereo = NDArray[np.float32]
-
-_TABLE = 4096
-_HIGHEST_HZ = 15_000.0
-_HELD = math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Harmonics (number, strength) that decay together; `decay_s` is the time to fall to 1/e."""
-
-    harmonics: tuple[tuple[int, float], ...]
-    decay_s: float = _HELD
+__all__ = ["RATE", "VOICES", "Stereo", "Voice", "drum_named", "voice_named"]
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """One instrument: its bands, its envelope (s), its width (cents between left and right), its vibrato."""
+class Voice(Protocol):
+    """An instrument: it answers a pitch and a force with a tone."""
 
-    bands: tuple[Band, ...]
-    attack_s: float = 0.005
-    release_s: float = 0.12
-    width_cents: float = 0.0
-    vibrato_cents: float = 0.0
-    level: float = 1.0
+    @property
+    def release_s(self) -> float:
+        """Return how long a tone goes on when it is let go, in s."""
+        ...
 
-
-def _saw(first: int, last: int, slope: float = 1.0) -> tuple[tuple[int, float], ...]:
-    return tuple((n, 1.0 / n**slope) for n in range(first, last + 1))
+    def tone(self, pitch: int, force: float, length_s: float = math.inf) -> Tone:
+        """Return at most `length_s` of the tone of a MIDI note, played with `force` (0 … 1)."""
+        ...
 
 
-def _odd(last: int, slope: float = 1.0) -> tuple[tuple[int, float], ...]:
-    return tuple((n, 1.0 / n**slope) for n in range(1, last + 1, 2))
+_VIOLA_BODY = (
+    Resonance(220, 10, 1.4),
+    Resonance(360, 10, 1.5),
+    Resonance(480, 10, 1.2),
+    Resonance(950, 4, 0.7),
+    Resonance(2000, 2, 1.3),
+)
+_CELLO_BODY = (
+    Resonance(98, 8, 1.2),
+    Resonance(175, 9, 1.5),
+    Resonance(250, 9, 1.2),
+    Resonance(600, 3, 0.8),
+    Resonance(1500, 2, 1.2),
+)
+_CONTRABASS_BODY = (
+    Resonance(62, 6, 0.8),
+    Resonance(105, 7, 1.3),
+    Resonance(180, 6, 1.1),
+    Resonance(900, 2, 1.2),
+)
+_AH = (Resonance(700, 7, 5.0), Resonance(1120, 9, 3.5), Resonance(2650, 10, 2.2), Resonance(3300, 9, 1.2))
+_OBOE_MOUTH = (Resonance(1250, 4, 3.0), Resonance(2950, 4, 2.0))
+_TRUMPET_BELL = (Resonance(1300, 2, 1.6), Resonance(2600, 2, 1.0))
+_HORN_BELL = (Resonance(420, 2, 1.5), Resonance(900, 2, 0.6))
 
+_METAL = ((1.0, 1.0, 1.0), (2.756, 0.45, 0.45), (5.404, 0.28, 0.22), (8.933, 0.14, 0.1))
 
-VOICES: dict[str, Voice] = {
-    "rhodes": Voice((Band(((1, 1.0), (2, 0.25)), 1.3), Band(((4, 0.14), (7, 0.1)), 0.22)), 0.006, 0.2, 4.0),
-    "piano": Voice(
-        (
-            Band(((1, 1.0), (2, 0.5)), 1.5), Band(((3, 0.3), (4, 0.2), (5, 0.12)), 0.7),
-            Band(_saw(6, 12), 0.18),
-        ),
-        0.004, 0.22, 3.0,
+_VOICES: dict[str, Voice] = {
+    # Struck and plucked strings
+    "piano": Piano(),
+    "guitar": Plucked(
+        GUITAR_BODY, 1.5, 1.7, 0.16, 1300, 4200, 0.00012, knock=0.10, scrape=0.05, release_s=0.14,
     ),
-    "ukulele": Voice((Band(((1, 1.0), (2, 0.6)), 0.38), Band(_saw(3, 9, 1.2), 0.16)), 0.003, 0.08, 5.0),
-    "guitar": Voice(
-        (Band(((1, 1.0), (2, 0.7), (3, 0.3)), 0.9), Band(_saw(4, 12, 1.3), 0.25)), 0.004, 0.2, 4.0,
+    "nylon": Plucked(
+        GUITAR_BODY, 0.8, 5.5, 0.22, 700, 2200, 0.00002, knock=0.16, scrape=0.02, release_s=0.12,
     ),
-    "harp": Voice((Band(((1, 1.0), (2, 0.3)), 1.1), Band(((3, 0.2), (5, 0.1)), 0.3)), 0.004, 0.4, 6.0),
-    "vibes": Voice((Band(((1, 1.0),), 1.4), Band(((4, 0.2), (10, 0.04)), 0.25)), 0.005, 0.3, 3.0, 4.0),
-    "bells": Voice((Band(((1, 1.0), (2, 0.1)), 0.7), Band(((4, 0.3), (9, 0.1)), 0.2)), 0.003, 0.2, 4.0),
-    "glass": Voice((Band(((1, 1.0), (3, 0.12)), 1.6), Band(((5, 0.1), (8, 0.06)), 0.5)), 0.02, 0.6, 8.0, 5.0),
-    "strings": Voice((Band(_saw(1, 9, 1.25)),), 0.35, 0.5, 14.0, 6.0, 0.55),
-    "spiccato": Voice((Band(_saw(1, 4), 0.3), Band(_saw(5, 14), 0.14)), 0.012, 0.08, 10.0, 0.0, 0.9),
-    "low_strings": Voice((Band(_saw(1, 10, 1.1), 2.5),), 0.03, 0.2, 8.0, 0.0, 0.9),
-    "horn": Voice(
-        (Band(((1, 1.0), (2, 0.8), (3, 0.6), (4, 0.35), (5, 0.2), (6, 0.1))),), 0.07, 0.25, 6.0, 5.0, 0.6,
+    "ukulele": Plucked(
+        UKULELE_BODY, 0.42, 3.0, 0.24, 900, 3000, 0.00003, knock=0.16, scrape=0.04, release_s=0.08,
     ),
-    "flute": Voice((Band(((1, 1.0), (2, 0.22), (3, 0.08), (4, 0.02)),),), 0.06, 0.16, 2.0, 9.0, 0.8),
-    "stab": Voice((Band(_saw(1, 5), 0.35), Band(_saw(6, 20), 0.16)), 0.004, 0.08, 18.0, 0.0, 0.8),
-    "saw_lead": Voice((Band(_saw(1, 6), 1.2), Band(_saw(7, 22), 0.4)), 0.006, 0.1, 14.0, 5.0, 0.55),
-    "crunch": Voice((Band(_saw(1, 8, 0.8), 0.9), Band(_saw(9, 24, 0.9), 0.35)), 0.005, 0.07, 16.0, 0.0, 0.5),
-    "saw_pad": Voice((Band(_saw(1, 10, 1.1)),), 0.12, 0.25, 20.0, 0.0, 0.4),
-    "choir": Voice((Band(((1, 1.0), (2, 0.7), (3, 0.3), (5, 0.12), (6, 0.08)),),), 0.6, 0.8, 16.0, 9.0, 0.6),
-    "hollow": Voice((Band(_odd(9, 1.4)),), 0.3, 0.6, 9.0, 8.0, 0.6),
-    "glass_pad": Voice((Band(((1, 1.0), (2, 0.25), (3, 0.2), (5, 0.05)),),), 0.5, 0.9, 18.0, 5.0, 0.6),
-    "upright": Voice((Band(((1, 1.0), (2, 0.5), (3, 0.2)), 0.6), Band(_saw(4, 8), 0.08)), 0.006, 0.1),
-    "round": Voice((Band(((1, 1.0), (2, 0.6), (3, 0.25), (4, 0.1)), 0.7),), 0.006, 0.07),
-    "saw_bass": Voice((Band(((1, 1.0), (2, 0.5)), 1.5), Band(_saw(3, 14, 1.1), 0.2)), 0.005, 0.05),
-    "sub": Voice((Band(((1, 1.0), (2, 0.3), (3, 0.08)),),), 0.05, 0.3, 0.0, 0.0, 0.9),
-    "drone": Voice((Band(((1, 1.0), (2, 0.6), (3, 0.3), (4, 0.1)),),), 0.15, 0.5, 9.0, 3.0, 0.8),
+    "electric_guitar": Plucked(
+        (Resonance(2600, 1.5, 1.2),), 2.0, 1.2, 0.13, 1100, 3600, 0.0001, knock=0.0, scrape=0.03,
+        pickup=0.21, drive=0.03, release_s=0.1,
+    ),
+    "crunch": Plucked(
+        (), 2.6, 0.8, 0.1, 1800, 5200, 0.0001, knock=0.0, scrape=0.03, pickup=0.12, drive=0.9,
+        release_s=0.07,
+    ),
+    "bass": Plucked(
+        (Resonance(700, 1.5, 0.7),), 1.1, 4.0, 0.2, 500, 1700, 0.00008, knock=0.0, scrape=0.04,
+        pickup=0.17, release_s=0.07, longest_s=4.0,
+    ),
+    "upright_bass": Plucked(
+        BASS_BODY, 0.55, 7.0, 0.28, 380, 1300, 0.00005, knock=0.14, scrape=0.05, release_s=0.09,
+        longest_s=3.0,
+    ),
+    "harp": Plucked(HARP_BODY, 1.3, 2.6, 0.38, 900, 2800, 0.00003, knock=0.05, scrape=0.015, release_s=0.5),
+    "pizzicato": Plucked(
+        VIOLIN_BODY, 0.14, 9.0, 0.3, 900, 2600, 0.00003, knock=0.2, scrape=0.03, release_s=0.1,
+    ),
+    # Bars, tubes, tines
+    "rhodes": Tine(),
+    "marimba": Bar(((1.0, 1.0, 1.0), (3.93, 0.3, 0.25), (9.24, 0.1, 0.1)), 0.22, 900, 3200, 0.1, slope=0.9),
+    "vibes": Bar(((1.0, 1.0, 1.0), (3.98, 0.18, 0.3), (10.1, 0.06, 0.1)), 1.6, 1800, 5000, 0.02, 0.22, 0.3),
+    "glockenspiel": Bar(_METAL, 1.3, 4500, 11_000, 0.05, release_s=0.8),
+    "celesta": Bar(
+        ((1.0, 1.0, 1.0), (2.0, 0.10, 0.5), (4.0, 0.22, 0.3), (6.3, 0.06, 0.1)), 0.9, 3000, 7000, 0.03,
+    ),
+    "bells": Bar(
+        ((0.5, 0.25, 1.4), (1.0, 0.8, 1.0), (1.5, 0.1, 0.6), (2.0, 0.6, 0.8), (3.0, 0.3, 0.4), (4.17,
+        0.3, 0.3), (5.43, 0.15, 0.2), (6.8, 0.08, 0.15)), 1.7, 2500, 6500, 0.03, release_s=1.2,
+    ),
+    "music_box": Bar(
+        ((1.0, 1.0, 1.0), (2.0, 0.06, 0.6), (6.27, 0.25, 0.12), (17.5, 0.05, 0.03)), 0.9, 4000, 9000,
+        0.06,
+    ),
+    "kalimba": Bar(((1.0, 1.0, 1.0), (5.6, 0.14, 0.1), (9.1, 0.05, 0.05)), 0.5, 1500, 4500, 0.12),
+    "sleigh_bells": Bar(
+        ((3.1, 0.5, 0.35), (4.7, 0.8, 0.3), (6.1, 1.0, 0.25), (7.9, 0.8, 0.2), (10.3, 0.5, 0.15)),
+        0.5, 5000, 12_000, 0.3,
+    ),
+    "glass": Bar(
+        ((1.0, 1.0, 1.0), (2.32, 0.12, 0.5), (4.25, 0.14, 0.3), (6.63, 0.06, 0.2)), 1.5, 1800, 4500,
+        0.01, 0.1, 0.7,
+    ),
+    # Bowed
+    "violin": Sustained(
+        1.0, 1.0, 2200, 6500, VIOLIN_BODY, vibrato_cents=14, air=0.05, attack_s=0.09, bloom_s=0.12,
+        chiff=2.0, release_s=0.14,
+    ),
+    "viola": Sustained(
+        1.0, 1.0, 1700, 5000, _VIOLA_BODY, vibrato_cents=13, vibrato_hz=5.1, air=0.05, attack_s=0.1,
+        bloom_s=0.14, chiff=2.0, release_s=0.16,
+    ),
+    "cello": Sustained(
+        1.0, 1.0, 1200, 3800, _CELLO_BODY, vibrato_cents=12, vibrato_hz=4.9, air=0.05, air_hz=(500,
+        4000), attack_s=0.1, bloom_s=0.16, chiff=2.0, release_s=0.18,
+    ),
+    "contrabass": Sustained(
+        1.0, 1.0, 800, 2600, _CONTRABASS_BODY, players=3, detune_cents=8, width=0.3, vibrato_cents=7,
+        air=0.05, air_hz=(300, 3000), attack_s=0.12, bloom_s=0.16, chiff=1.5, release_s=0.22,
+    ),
+    "strings": Sustained(
+        1.05, 1.0, 1800, 5200, VIOLIN_BODY, players=5, detune_cents=16, width=0.85, vibrato_cents=11,
+        air=0.05, attack_s=0.28, bloom_s=0.35, release_s=0.45,
+    ),
+    "spiccato": Sustained(
+        0.95, 1.0, 1800, 6000, _CELLO_BODY, players=4, detune_cents=14, width=0.7, air=0.12,
+        attack_s=0.014, bloom_s=-0.12, decay_s=0.17, chiff=5.0, release_s=0.09,
+    ),
+    # Blown, sung, and with reeds and pipes
+    "flute": Sustained(
+        dark_hz=2200, bright_hz=6000, harmonics=(1.0, 0.42, 0.22, 0.07, 0.04, 0.02), vibrato_cents=11,
+        vibrato_hz=5.0, air=0.10, air_hz=(1200, 7000), attack_s=0.07, bloom_s=0.1, chiff=4.0,
+        release_s=0.12,
+    ),
+    "clarinet": Sustained(
+        0.85, 0.18, 1300, 3600, (Resonance(1500, 3, 0.8),), vibrato_cents=3, air=0.025, attack_s=0.05,
+        bloom_s=0.08, chiff=2.0, release_s=0.1,
+    ),
+    "oboe": Sustained(
+        0.75, 1.0, 2200, 4800, _OBOE_MOUTH, vibrato_cents=8, air=0.02, attack_s=0.045, bloom_s=0.06,
+        chiff=1.5, release_s=0.1,
+    ),
+    "horn": Sustained(
+        0.9, 1.0, 520, 2400, _HORN_BELL, players=2, detune_cents=5, width=0.3, vibrato_cents=3,
+        air=0.012, attack_s=0.07, bloom_s=0.14, chiff=2.0, release_s=0.2,
+    ),
+    "trumpet": Sustained(
+        0.55, 1.0, 1300, 5200, _TRUMPET_BELL, vibrato_cents=5, air=0.015, attack_s=0.035,
+        bloom_s=0.09, chiff=1.5, release_s=0.12,
+    ),
+    "brass": Sustained(
+        0.65, 1.0, 750, 4200, _TRUMPET_BELL, players=4, detune_cents=9, width=0.7, vibrato_cents=3,
+        air=0.015, attack_s=0.055, bloom_s=0.16, chiff=1.5, release_s=0.2,
+    ),
+    "choir": Sustained(
+        0.9, 1.0, 1600, 3800, _AH, players=6, detune_cents=22, width=0.9, vibrato_cents=16,
+        vibrato_hz=5.2, air=0.07, air_hz=(1500, 8000), attack_s=0.35, bloom_s=0.4, release_s=0.5,
+    ),
+    "organ": Sustained(
+        harmonics=(1.0, 0.8, 0.55, 0.5, 0.05, 0.3, 0.0, 0.28, 0.0, 0.1, 0.0, 0.1), dark_hz=4000,
+        bright_hz=6000, players=3, detune_cents=5, width=0.7, air=0.01, attack_s=0.02, bloom_s=0.02,
+        chiff=4.0, release_s=0.12,
+    ),
+    "accordion": Sustained(
+        0.7, 0.8, 2400, 5200, (Resonance(1800, 2, 0.6),), players=2, detune_cents=15, width=0.5,
+        air=0.02, attack_s=0.04, bloom_s=0.06, release_s=0.07,
+    ),
+    # Synthesizers
+    "stab": Sustained(
+        1.0, 1.0, 900, 9000, players=5, detune_cents=26, width=0.9, attack_s=0.005, bloom_s=-0.16,
+        decay_s=0.3, release_s=0.09,
+    ),
+    "saw_lead": Sustained(
+        1.0, 1.0, 2600, 8000, players=3, detune_cents=18, width=0.5, vibrato_cents=5, attack_s=0.008,
+        bloom_s=-0.35, release_s=0.12,
+    ),
+    "saw_pad": Sustained(
+        1.05, 1.0, 1200, 3600, players=6, detune_cents=26, width=1.0, attack_s=0.16, bloom_s=0.5,
+        release_s=0.4,
+    ),
+    "square_lead": Sustained(
+        1.0, 0.05, 1800, 6000, players=2, detune_cents=7, width=0.3, vibrato_cents=6, attack_s=0.008,
+        bloom_s=-0.3, release_s=0.1,
+    ),
+    "pluck": Sustained(
+        1.0, 1.0, 500, 8500, players=3, detune_cents=14, width=0.7, attack_s=0.003, bloom_s=-0.08,
+        decay_s=0.22, release_s=0.15,
+    ),
+    "hollow": Sustained(
+        1.3, 0.06, 900, 2200, players=3, detune_cents=10, width=0.6, vibrato_cents=8, air=0.04,
+        attack_s=0.3, bloom_s=0.5, release_s=0.6,
+    ),
+    "glass_pad": Sustained(
+        harmonics=(1.0, 0.3, 0.22, 0.03, 0.1, 0.02, 0.0, 0.05), dark_hz=1800, bright_hz=5000,
+        players=5, detune_cents=20, width=1.0, vibrato_cents=5, air=0.03, air_hz=(3000, 9000),
+        attack_s=0.5, bloom_s=0.8, release_s=0.9,
+    ),
+    "synth_bass": Sustained(
+        1.0, 1.0, 260, 2600, players=2, detune_cents=7, width=0.1, attack_s=0.004, bloom_s=-0.14,
+        release_s=0.05,
+    ),
+    "sub": Sustained(
+        harmonics=(1.0, 0.3, 0.12, 0.04), dark_hz=300, bright_hz=600, attack_s=0.012, bloom_s=0.05,
+        release_s=0.12,
+    ),
+    "drone": Sustained(
+        1.1, 1.0, 220, 900, players=4, detune_cents=14, width=0.7, vibrato_cents=3, attack_s=0.25,
+        bloom_s=1.0, release_s=0.6,
+    ),
+}  # fmt: skip
+
+_STAND_INS = {
+    "acoustic_guitar": "guitar", "steel_guitar": "guitar", "nylon_guitar": "nylon", "banjo": "ukulele",
+    "mandolin": "ukulele", "sitar": "guitar", "koto": "harp", "lute": "nylon",
+    "distorted_guitar": "crunch", "electric_bass": "bass", "round": "bass", "upright": "upright_bass",
+    "saw_bass": "synth_bass", "low_strings": "contrabass", "fiddle": "violin",
+    "tremolo_strings": "strings", "synth_strings": "strings", "recorder": "flute", "whistle": "flute",
+    "pan_flute": "flute", "piccolo": "flute", "bassoon": "clarinet", "saxophone": "clarinet",
+    "english_horn": "oboe", "trombone": "horn", "tuba": "horn", "harmonica": "accordion",
+    "harmonium": "accordion", "voices": "choir", "electric_piano": "rhodes",
+    "clavinet": "electric_guitar", "harpsichord": "harp", "xylophone": "marimba",
+    "tubular_bells": "bells", "steel_drum": "vibes", "lead": "saw_lead", "pad": "saw_pad", "arp": "pluck",
+}  # fmt: skip
+
+VOICES: Mapping[str, Voice] = MappingProxyType(
+    {**_VOICES, **{name: _VOICES[near] for name, near in _STAND_INS.items()}}
+)
+
+_DRUM_STAND_INS = {
+    "tom": "tom_low", "closed_hat": "hat", "snap": "rim", "stick": "rim", "bongo": "conga_high",
+    "bongo_high": "conga_high", "bongo_low": "conga_low", "conga": "conga_high", "ride_bell": "ride",
+    "splash": "crash", "china": "crash", "swell": "cymbal_swell", "maracas": "shaker", "cabasa": "shaker",
+    "woodblock": "rim", "claves": "rim", "triangle": "ride", "bass_drum": "taiko", "impact": "sub_drop",
+    "jingle": "sleigh_bells", "low_tom": "tom_low", "mid_tom": "tom_mid", "high_tom": "tom_high",
 }  # fmt: skip
 
 
-@lru_cache(maxsize=512)
-def _table(harmonics: tuple[tuple[int, float], ...], highest: int) -> Mono:
-    phase = np.arange(_TABLE) * (2 * math.pi / _TABLE)
-    wave = np.zeros(_TABLE)
-    for number, strength in harmonics:
-        if number <= highest:
-            wave += strength * np.sin(number * phase)
-    return wave.astype(np.float32)
+def voice_named(name: str) -> str:
+    """Return the name of the voice that plays for `name`; a piano where nothing is near."""
+    return name if name in _VOICES else _STAND_INS.get(name, "piano")
 
 
-def tone(voice: Voice, frequency_hz: float, hold_s: float) -> Stereo:
-    """Return one note, (samples, 2), held for `hold_s` and released; it begins and ends at zero."""
-    samples = int((hold_s + voice.release_s) * RATE)
-    seconds = np.arange(samples, dtype=np.float32) / np.float32(RATE)
-    envelope = _envelope(voice, hold_s, samples)
-    sides = (-1.0, 1.0) if voice.width_cents else (0.0,)
-    channels = [_channel(voice, frequency_hz, side, seconds) * envelope for side in sides]
-    return np.stack((channels[0], channels[-1]), axis=1)
-
-
-def _channel(voice: Voice, frequency_hz: float, side: float, seconds: Mono) -> Mono:
-    detuned_hz = frequency_hz * 2.0 ** (side * voice.width_cents / 2400.0)
-    turns = np.arange(len(seconds), dtype=np.float64) * (detuned_hz / RATE)
-    if voice.vibrato_cents:
-        depth = detuned_hz * (2.0 ** (voice.vibrato_cents / 1200.0) - 1.0) / (2 * math.pi * 5.2)
-        turns += depth * np.sin(2 * math.pi * 5.2 * seconds + side) * np.minimum(seconds * 2.5, 1.0)
-    # 0.07 of a turn keeps the two sides from summing to a comb in mono.
-    index = ((turns + 0.07 * (side + 1.0)) * _TABLE).astype(np.int64) & (_TABLE - 1)
-    highest = max(1, int(_HIGHEST_HZ / frequency_hz))
-    wave = np.zeros(len(seconds), dtype=np.float32)
-    for band in voice.bands:
-        part = _table(band.harmonics, highest)[index]
-        wave += part if band.decay_s == _HELD else part * np.exp(seconds * np.float32(-1.0 / band.decay_s))
-    return wave
-
-
-def _envelope(voice: Voice, hold_s: float, samples: int) -> Mono:
-    attack = min(int(voice.attack_s * RATE), samples // 2)
-    release = min(int(voice.release_s * RATE), samples - attack)
-    envelope = np.ones(samples, dtype=np.float32)
-    envelope[:attack] = 0.5 - 0.5 * np.cos(np.linspace(0, math.pi, attack))
-    envelope[samples - release :] *= 0.5 + 0.5 * np.cos(np.linspace(0, math.pi, release))
-    return envelope * np.float32(voice.level)
+def drum_named(name: str, known: frozenset[str]) -> str:
+    """Return the name of the drum, of those `known`, that plays for `name`."""
+    return name if name in known else _DRUM_STAND_INS.get(name, "rim")

@@ -1,5 +1,5 @@
 """Turn a draft into an MP4."""
 
-from studio.render.render import render
+from studio.render.film import render
 
 __all__ = ["render"]

@@ -2,13 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
 
 from studio.render.plan import Clip, Plan
 
+_FONTS = (
+    "/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts",
+    "/System/Library/Fonts", "/Library/Fonts", "C:/Windows/Fonts",
+)  # fmt: skip
+_WIDE = ("cjk", "wqy", "simhei", "msyh", "pingfang", "hiragino", "droidsansfallback", "arphic", "unifont")
+_LATIN = ("dejavusans.", "notosans-regular", "liberationsans-regular", "arial.", "helvetica", "segoeui.")
+_ASCII, _BEYOND_LATIN = 0x7F, 0x2E80  # the font inside Pillow draws ASCII, text fonts draw up to the second
+_ROWS = 3
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def draw_title(text: str, width: int, height: int, path: Path) -> None:
+    """Write `text` as a PNG of `width` x `height`: white, centred, with a soft edge; long text is wrapped."""
+    if not _find_installed(_LATIN):
+        apart = unicodedata.normalize("NFKD", text)
+        text = unicodedata.normalize("NFC", "".join(s for s in apart if not unicodedata.combining(s)))
+    canvas = Image.new("RGBA", (width, height), (0, 0, 0, 0))
+    pen = ImageDraw.Draw(canvas)
+    size = max(10, min(width // 11, height // 7))
+    while True:
+        font = _font(text, size)
+        rows = _wrap(text, font, int(width * 0.86))
+        if len(rows) <= _ROWS or size <= 12:
+            break
+        size = int(size * 0.85)
+    pen.multiline_text(
+        (width / 2, height / 2), "\n".join(rows), font=font, fill=(255, 255, 255, 255), anchor="mm",
+        align="center", spacing=size // 4, stroke_width=max(1, size // 18), stroke_fill=(0, 0, 0, 150),
+    )  # fmt: skip
+    canvas.save(path)
+
+
+def _wrap(text: str, font: Font, width: int) -> list[str]:
+    rows: list[str] = []
+    for paragraph in text.splitlines() or [""]:
+        row = ""
+        for piece in _pieces(paragraph):
+            if row and font.getlength(row + piece.rstrip()) > width:
+                rows.append(row.strip())
+                row = ""
+            row += piece
+        rows.append(row.strip())
+    return rows
+
+
+def _pieces(paragraph: str) -> Iterator[str]:
+    """Yield what may stand on a row of its own: words, or single signs where a script has no spaces."""
+    word = ""
+    for sign in paragraph:
+        word += sign
+        if sign == " " or ord(sign) >= _BEYOND_LATIN:
+            yield word
+            word = ""
+    if word:
+        yield word
+
+
+def _font(text: str, size: int) -> Font:
+    highest = max(map(ord, text), default=0)
+    if highest > _ASCII:
+        for path in _find_installed(_WIDE if highest >= _BEYOND_LATIN else _LATIN):
+            try:
+                return ImageFont.truetype(path, size)
+            except OSError:
+                continue
+    return ImageFont.load_default(size)
+
+
+@lru_cache(maxsize=2)
+def _find_installed(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the installed font files whose name has one of `names` in it."""
+    found = []
+    for folder in (Path(name).expanduser() for name in _FONTS):
+        if folder.is_dir():
+            files = (p for p in folder.rglob("*") if p.suffix.lower() in {".ttf", ".ttc", ".otf"})
+            found += [str(p) for p in files if any(name in p.name.lower() for name in names)]
+    return tuple(sorted(found))
+
+
 _LONG, _SHORT = 1920, 1080
+_SMALL = 3  # so many times smaller is a first look: 640x360
 _MOST_FPS = 60.0
 _FPS = 25
 _WAVE = (1280, 720)
@@ -16,8 +101,21 @@ _STILL_LONG = 640  # smaller stills are drawn up to this
 _BARS = 64
 _ZOOM = 0.12
 _FADE_S = 0.4
+_LOWER = {"top": -0.38, "bottom": 0.36}  # how far below the centre a text stands, in heights of the picture
 _COPIED_FROM = frozenset({"mp4", "mov", "mkv"})
 _ENCODER = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p", "-threads", "2")
+_QUICK_ENCODER = (
+    "-c:v",
+    "libx264",
+    "-preset",
+    "ultrafast",
+    "-crf",
+    "28",
+    "-pix_fmt",
+    "yuv420p",
+    "-threads",
+    "2",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +133,11 @@ def can_copy(plan: Plan) -> bool:
         return False
     clip, info = plan.pictures[0], plan.pictures[0].source.info
     right_stream = info.video_codec == "h264" and info.pixel_format in {"yuv420p", "yuvj420p"}
-    right_size = (info.width, info.height) == canvas_of(plan) and info.fps <= _MOST_FPS + 1
+    right_size = (info.width, info.height) == canvas_of(
+        replace(plan, small=False)
+    ) and info.fps <= _MOST_FPS + 1
     whole = clip.whole and clip.start_s == 0.0
     return right_stream and right_size and whole and info.rotation == 0 and info.container in _COPIED_FROM
-
-
-def copied(plan: Plan) -> Picture:
-    """Return the picture copied, packet by packet."""
-    return Picture(("-i", str(plan.pictures[0].source.path)), ("-map", "0:V:0", "-c:v", "copy"), 1)
 
 
 def drawn(plan: Plan, titles: Sequence[Path]) -> Picture:
@@ -62,7 +157,7 @@ def drawn(plan: Plan, titles: Sequence[Path]) -> Picture:
         "[out]",
         "-fps_mode",
         "vfr",
-        *_ENCODER,
+        *(_QUICK_ENCODER if plan.small else _ENCODER),
         "-t",
         f"{plan.length_s:.6f}",
     )
@@ -73,7 +168,7 @@ def canvas_of(plan: Plan) -> tuple[int, int]:
     """Return the even width and height of the output, at most 1920x1080 or 1080x1920."""
     if not plan.pictures:
         asked = (plan.width, plan.height) if plan.width and plan.height else _WAVE
-        return _bounded(*asked)
+        return _bound(*asked, plan.small)
     first = plan.pictures[0]
     width, height = first.source.info.width, first.source.info.height
     if plan.width and plan.height and (first.fit != "keep" or len(plan.pictures) > 1):
@@ -81,11 +176,12 @@ def canvas_of(plan: Plan) -> tuple[int, int]:
     if first.source.info.kind == "image" and max(width, height) < _STILL_LONG:
         factor = _STILL_LONG / max(width, height)
         width, height = round(width * factor), round(height * factor)
-    return _bounded(width, height)
+    return _bound(width, height, plan.small)
 
 
-def _bounded(width: int, height: int) -> tuple[int, int]:
-    across, down = (_LONG, _SHORT) if width >= height else (_SHORT, _LONG)
+def _bound(width: int, height: int, small: bool) -> tuple[int, int]:
+    long, short = (_LONG // _SMALL, _SHORT // _SMALL) if small else (_LONG, _SHORT)
+    across, down = (long, short) if width >= height else (short, long)
     factor = min(1.0, across / width, down / height)
     return max(2, round(width * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
 
@@ -109,7 +205,7 @@ def _film(plan: Plan, width: int, height: int) -> list[str]:
 
 def _clip(clip: Clip, number: int, width: int, height: int, count: int) -> str:
     info = clip.source.info
-    steps = [_fitted(clip, number, width, height)]
+    steps = [_fit(clip, number, width, height)]
     if info.kind == "image":
         steps.append(_zoom(clip, width, height))
     elif count > 1:
@@ -120,7 +216,7 @@ def _clip(clip: Clip, number: int, width: int, height: int, count: int) -> str:
     return f"[{number}:V:0]{','.join(steps)},scale=out_range=tv,setsar=1,format=yuv420p[v{number}]"
 
 
-def _fitted(clip: Clip, number: int, width: int, height: int) -> str:
+def _fit(clip: Clip, number: int, width: int, height: int) -> str:
     inside = f"scale={width}:{height}:force_original_aspect_ratio=decrease:force_divisible_by=2"
     over = f"scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height}"
     if clip.fit == "crop":
@@ -167,7 +263,7 @@ def _captions(plan: Plan, first_input: int) -> list[str]:
             f"setpts=PTS+{title.start_s:.3f}/TB[t{n}]"
         )
         chains.append(
-            f"[{below}][t{n}]overlay=(W-w)/2:(H-h)/2:eof_action=pass"
+            f"[{below}][t{n}]overlay=(W-w)/2:(H-h)/2+H*{_LOWER.get(title.place, 0)}:eof_action=pass"
             f":enable='between(t,{title.start_s:.3f},{end_s:.3f})'[f{n}]"
         )
         below = f"f{n}"

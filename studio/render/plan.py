@@ -12,13 +12,14 @@ from studio.errors import RenderFailed, UnreadableMedia
 from studio.media import MediaInfo, probe
 from studio.music.compose import Composed, MusicSpec
 from studio.music.moods import MOODS, mood_for, seed_for
-from studio.music.piece import Piece
 from studio.music.recording import Recording
+from studio.music.score import Piece
 
 Fit = Literal["keep", "crop", "blur", "pad"]
 
 _VIDEO, _AUDIO, _TEXT = 0, 1, 7
 _SHORTEST_BAR_S = 0.5
+_FOLLOWS_S = 0.05  # music that begins so near the end of other music follows it
 _WHOLE_S = 0.1  # a clip that lacks less than this of its source is the whole source
 
 
@@ -50,9 +51,10 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """A piece of music on the timeline."""
+    """A piece of music on the timeline; beds of one `composition` are parts of the same music."""
 
     piece: Piece
+    composition: str
     start_s: float
     length_s: float
     volume: float
@@ -68,6 +70,7 @@ class Title:
     text: str
     start_s: float
     length_s: float
+    place: str = "center"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +84,18 @@ class Plan:
     length_s: float
     width: int
     height: int
+    small: bool = False  # a first look: drawn small and fast, unless the picture can be copied
 
 
-def read_plan(draft: Mapping[str, Any], media: Mapping[str, Path]) -> Plan:
-    """Read `draft`, probing the files of `media` (by id) that it names.
+def read_plan(
+    draft: Mapping[str, Any], media: Mapping[str, Path], infos: Mapping[str, MediaInfo] | None = None
+) -> Plan:
+    """Read `draft`; the files of `media` (by id) that it names are probed, unless `infos` tells of them.
 
     Raises RenderFailed, with one line, when the draft names no picture and no sound, or a file is gone.
     """
     try:
-        return _Reader(draft, media).read()
+        return _Reader(draft, media, infos or {}).read()
     except UnreadableMedia as exc:
         raise RenderFailed(str(exc)) from exc
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
@@ -97,8 +103,10 @@ def read_plan(draft: Mapping[str, Any], media: Mapping[str, Path]) -> Plan:
 
 
 class _Reader:
-    def __init__(self, draft: Mapping[str, Any], media: Mapping[str, Path]) -> None:
-        self._draft, self._media = draft, media
+    def __init__(
+        self, draft: Mapping[str, Any], media: Mapping[str, Path], infos: Mapping[str, MediaInfo]
+    ) -> None:
+        self._draft, self._media, self._infos = draft, media, infos
         self._meta: Mapping[str, Any] = draft.get("m") or {}
         self._sources: dict[str, Source] = {}
 
@@ -110,10 +118,11 @@ class _Reader:
         asked_s = _seconds(self._draft.get("d"))
         length_s = asked_s or max(c.start_s + c.length_s for c in clips)
         beds = [s for s in self._segments(_AUDIO) if not _meta(s[0]).get("media")]
+        starts_s = tuple(start_s for _, start_s in beds)
         return Plan(
             pictures=tuple(c for c in clips if c.source.info.has_video),
             sounds=tuple(c for c in clips if c.source.info.has_audio and c.volume > 0),
-            beds=tuple(self._bed(s, at, clips, length_s) for s, at in beds),
+            beds=tuple(self._bed(s, at, clips, length_s, starts_s) for s, at in beds),
             titles=tuple(_title(s, at) for s, at in self._segments(_TEXT)),
             length_s=length_s,
             width=int(self._meta.get("width") or 0),
@@ -134,7 +143,17 @@ class _Reader:
 
     def _clip(self, segment: Mapping[str, Any], start_s: float) -> Clip:
         meta = _meta(segment)
-        source = self._source(str(meta["media"]))
+        media_id = str(meta["media"])
+        if media_id not in self._sources:
+            if media_id not in self._media:
+                raise RenderFailed(f"the draft names the file {media_id}, which was not uploaded")
+            path = self._media[media_id]
+            info = self._infos.get(media_id) or probe(path)
+            known = self._meta.get("findings") or {}
+            values = known.get(media_id, known if "cuts_s" in known else None)
+            findings = Findings.from_dict(values) if values else look(path, info)
+            self._sources[media_id] = Source(path, info, findings)
+        source = self._sources[media_id]
         length_s = _seconds(segment.get("d")) or source.info.duration_s or 6.0
         fit = meta.get("fit", "keep")
         return Clip(
@@ -146,32 +165,49 @@ class _Reader:
             fit=cast("Fit", fit) if fit in {"crop", "blur", "pad"} else "keep",
         )
 
-    def _source(self, media_id: str) -> Source:
-        if media_id not in self._sources:
-            if media_id not in self._media:
-                raise RenderFailed(f"the draft names the file {media_id}, which was not uploaded")
-            path = self._media[media_id]
-            info = probe(path)
-            self._sources[media_id] = Source(path, info, self._findings(media_id, path, info))
-        return self._sources[media_id]
-
-    def _findings(self, media_id: str, path: Path, info: MediaInfo) -> Findings:
-        known = self._meta.get("findings") or {}
-        values = known.get(media_id, known if "cuts_s" in known else None)
-        return Findings.from_dict(values) if values else look(path, info)
-
     def _bed(
-        self, segment: Mapping[str, Any], start_s: float, clips: tuple[Clip, ...], length_s: float
+        self,
+        segment: Mapping[str, Any],
+        start_s: float,
+        clips: tuple[Clip, ...],
+        length_s: float,
+        starts_s: tuple[float, ...],
     ) -> Bed:
         meta = _meta(segment)
         end_s = min(length_s, start_s + (_seconds(segment.get("d")) or length_s))
         if meta.get("song"):
-            piece: Piece = self._recording(meta)
+            song = str(meta["song"])
+            if song not in self._media:
+                raise RenderFailed(f"the song {song} is no longer in the music folder; ask for another one")
+            first_bar_s, bar_s, song_s = (
+                _seconds(meta[key]) for key in ("first_bar_ms", "bar_ms", "song_ms")
+            )
+            if bar_s < _SHORTEST_BAR_S:
+                raise ValueError("bar_ms is too short for a bar")
+            composition = song
+            piece: Piece = Recording(self._media[song], first_bar_s, bar_s, song_s)
         else:
             cuts_s = tuple(cut - start_s for cut in _cuts(clips) if start_s < cut < end_s)
-            piece = Composed(_spec(meta, clips[0].source, cuts_s))
+            first = clips[0].source
+            mood = str(meta.get("mood") or mood_for(first.findings))
+            spec = MusicSpec(
+                mood=mood if mood in MOODS else "calm",
+                bpm=float(meta.get("bpm") or 0.0),
+                seed=int(meta["seed"]) if "seed" in meta else seed_for(f"{mood} {first.path.name}"),
+                cuts_s=cuts_s,
+                without=frozenset(str(part).lower() for part in meta.get("without") or ()),
+                genre=str(meta.get("genre") or ""),
+                closes=not any(abs(other_s - end_s) < _FOLLOWS_S for other_s in starts_s),
+                changes=tuple((name, str(value)) for name, value in (meta.get("changes") or {}).items()),
+                stress=tuple(
+                    (str(part), float(factor)) for part, factor in (meta.get("stress") or {}).items()
+                ),
+            )
+            composition = f"{spec.mood}/{spec.genre}/{spec.seed}"
+            piece = Composed(spec)
         return Bed(
             piece=piece,
+            composition=composition,
             start_s=start_s,
             length_s=max(0.0, end_s - start_s),
             volume=float(meta.get("volume", 0.35)),
@@ -179,28 +215,6 @@ class _Reader:
             fade_out_s=_seconds(meta.get("fade_out_ms")),
             duck=bool(meta.get("duck", True)),
         )
-
-    def _recording(self, meta: Mapping[str, Any]) -> Recording:
-        song = str(meta["song"])
-        if song not in self._media:
-            raise RenderFailed(f"the song {song} is no longer in the music folder; ask for another one")
-        first_bar_s, bar_s, song_s = (_seconds(meta[key]) for key in ("first_bar_ms", "bar_ms", "song_ms"))
-        if bar_s < _SHORTEST_BAR_S:
-            raise ValueError("bar_ms is too short for a bar")
-        return Recording(self._media[song], first_bar_s, bar_s, song_s)
-
-
-def _spec(meta: Mapping[str, Any], first: Source, cuts_s: tuple[float, ...]) -> MusicSpec:
-    mood = str(meta.get("mood") or mood_for(first.findings))
-    return MusicSpec(
-        mood=mood if mood in MOODS else "calm",
-        bpm=float(meta.get("bpm") or 0.0),
-        seed=int(meta["seed"]) if "seed" in meta else seed_for(f"{mood} {first.path.name}"),
-        cuts_s=cuts_s,
-        without=frozenset(str(part).lower() for part in meta.get("without") or ()),
-        genre=str(meta.get("genre") or ""),
-        steady=bool(meta.get("steady", False)),
-    )
 
 
 def _cuts(clips: tuple[Clip, ...]) -> list[float]:
@@ -214,7 +228,8 @@ def _cuts(clips: tuple[Clip, ...]) -> list[float]:
 
 def _title(segment: Mapping[str, Any], start_s: float) -> Title:
     meta = _meta(segment)
-    return Title(str(meta.get("text") or meta.get("title") or ""), start_s, _seconds(segment.get("d")) or 3.0)
+    text = str(meta.get("text") or meta.get("title") or "")
+    return Title(text, start_s, _seconds(segment.get("d")) or 3.0, str(meta.get("place") or "center"))
 
 
 def _meta(segment: Mapping[str, Any]) -> Mapping[str, Any]:

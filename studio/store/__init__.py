@@ -7,13 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.store.accounts import Accounts, MintLimits
-from studio.store.database import Database
-from studio.store.edits import Change, Edits, Scene, Work, digest_of
-from studio.store.journal import Journal, Visit
-from studio.store.renders import RenderOrder, Renders
-from studio.store.sessions import Sessions
+from studio.store.database import Database, Journal, Visit
+from studio.store.edits import Change, Edits, Replay, Scene, Work, digest_of
+from studio.store.sessions import RenderOrder, Renders, Sessions
 
-__all__ = ["Change", "MintLimits", "RenderOrder", "Scene", "Store", "Visit", "Work", "digest_of"]
+__all__ = ["Change", "MintLimits", "RenderOrder", "Replay", "Scene", "Store", "Visit", "Work", "digest_of"]
 
 
 class Store:
@@ -30,7 +28,7 @@ class Store:
         self.edits.drop_all()
         self.renders.requeue()
 
-    def known_files(self) -> frozenset[str]:
+    def list_files(self) -> frozenset[str]:
         """Answer the names of all files that sessions and completed renders refer to."""
         return frozenset(self.sessions.file_names() + self.renders.file_names())
 

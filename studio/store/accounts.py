@@ -32,7 +32,16 @@ class Accounts:
     def mint(self, client_id: str, ip: str, limits: MintLimits) -> Minted:
         """Make an anonymous token for a client id, or raise `RateLimited` (api-contract 2.1)."""
         with self._database.transaction():
-            self._check_limits(client_id, ip, limits)
+            now = self._clock()
+            living = (
+                "SELECT COUNT(*) FROM tokens JOIN accounts ON id = account"
+                " WHERE client_id = ? AND expires > ?"
+            )
+            if self._database.number(living, client_id, now):
+                raise RateLimited("This client id already has a token that lives; use that one.")
+            recent = "SELECT COUNT(*) FROM tokens WHERE ip = ? AND created > ?"
+            if self._database.number(recent, ip, now - limits.life_s) >= limits.per_ip:
+                raise RateLimited("Too many tokens for this address within 7 days.")
             account = self._account_of(client_id, limits.credits)
             return self._new_token(account, ip, limits.life_s)
 
@@ -71,17 +80,6 @@ class Accounts:
         sql = "INSERT INTO claims VALUES (?, ?, ?, ?)"
         self._database.run(sql, _digest(token), account, session, self._clock() + life_s)
         return token
-
-    def _check_limits(self, client_id: str, ip: str, limits: MintLimits) -> None:
-        now = self._clock()
-        living = (
-            "SELECT COUNT(*) FROM tokens JOIN accounts ON id = account WHERE client_id = ? AND expires > ?"
-        )
-        if self._database.number(living, client_id, now):
-            raise RateLimited("This client id already has a token that lives; use that one.")
-        recent = "SELECT COUNT(*) FROM tokens WHERE ip = ? AND created > ?"
-        if self._database.number(recent, ip, now - limits.life_s) >= limits.per_ip:
-            raise RateLimited("Too many tokens for this address within 7 days.")
 
     def _account_of(self, client_id: str, credits: int) -> str:
         row = self._database.one("SELECT id FROM accounts WHERE client_id = ?", client_id)

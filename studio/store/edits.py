@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from studio.errors import OutOfCredits
-from studio.model import Draft, Media, Session
+from studio.errors import Conflict, OutOfCredits
+from studio.model import Draft, Media, Session, Upload
 from studio.store.accounts import Accounts
 from studio.store.database import Database
 from studio.store.sessions import Sessions
+from studio.timeline import media_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,13 @@ class Work:
     account: str
     session: str
     instruction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What came of a key that was used before: the words of the charged edit, None while it works."""
+
+    said: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,53 +63,74 @@ class Edits:
         self._sessions = sessions
         self._clock = clock
 
-    def begin(self, account: str, session: str, instruction: str, price: int) -> Work:
-        """Reserve the price of an edit, or raise `OutOfCredits` (2001)."""
+    def begin(
+        self, account: str, session: str, instruction: str, price: int, key: str | None = None
+    ) -> Work | Replay:
+        """Reserve the price of an edit, or answer what came of it when its `key` was used before.
+
+        Raises OutOfCredits (2001), and Conflict when the key stood for another instruction.
+        """
         work = Work(secrets.token_hex(16), account, session, instruction)
         with self._database.transaction():
+            if key is not None and (earlier := self._earlier(session, key, instruction)) is not None:
+                return earlier
             if self._accounts.balance(account).available < price:
                 raise OutOfCredits("Not enough credits for an edit.")
-            sql = "INSERT INTO edits VALUES (?, ?, ?, ?, ?, ?)"
-            self._database.run(sql, work.id, account, session, digest_of(instruction), price, self._clock())
+            sql = (
+                "INSERT INTO edits (id, account, session, digest, credits, at, key)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)"
+            )
+            digest = digest_of(instruction)
+            self._database.run(sql, work.id, account, session, digest, price, self._clock(), key)
         return work
 
-    def land(self, work: Work, decide: Callable[[Scene], Change]) -> Change:
-        """Change the draft and charge for it, both or neither; `decide` sees the session as it is now."""
+    def land(self, work: Work, decide: Callable[[Scene], Change], made: Upload | None = None) -> Change:
+        """Change the draft and charge for it, both or neither; `decide` sees the session as it is now.
+
+        A clip that was `made` for the edit is the last of the session's files then.
+        """
         with self._database.transaction():
             session = self._sessions.get(work.account, work.session)
-            change = decide(Scene(session, self._sessions.media_of(work.session)))
-            self._keep(work, change)
+            if made is not None:
+                self._sessions.keep(work.account, work.session, made)
+            media = self._sessions.media_of(work.session)
+            change = decide(Scene(session, media))
+            if change.asked is not None:
+                self._sessions.ask(work.session, change.asked)
+            elif change.draft is not None:
+                self._sessions.store_draft(work.session, change.draft)
             if change.charged:
-                self._charge(work)
-            self._forget(work)
+                shown = media_ids(change.draft or session.draft or {"t": []})
+                files = [item.filename for item in media if item.id in shown]
+                sql = (
+                    "INSERT INTO charges (edit, account, session, digest, credits, at, key, files, said)"
+                    " SELECT id, account, session, digest, credits, ?, key, ?, ? FROM edits WHERE id = ?"
+                )
+                self._database.run(sql, self._clock(), json.dumps(files), change.said, work.id)
+                price = "(SELECT credits FROM edits WHERE id = ?)"
+                sql = f"UPDATE accounts SET credits = credits - {price} WHERE id = ?"  # noqa: S608 - a constant of ours
+                self._database.run(sql, work.id, work.account)
+            self.drop(work)
         return change
 
     def drop(self, work: Work) -> None:
         """End an edit that does not land; its credits are free again. Harmless after `land`."""
-        self._forget(work)
+        self._database.run("DELETE FROM edits WHERE id = ?", work.id)
 
     def drop_all(self) -> None:
         """Free what edits had reserved when the studio was stopped in the middle of them."""
         self._database.run("DELETE FROM edits")
 
-    def _keep(self, work: Work, change: Change) -> None:
-        if change.asked is not None:
-            self._sessions.ask(work.session, change.asked)
-        elif change.draft is not None:
-            self._sessions.store_draft(work.session, change.draft)
-
-    def _charge(self, work: Work) -> None:
+    def _earlier(self, session: str, key: str, instruction: str) -> Replay | None:
+        """Answer what came of a key, or None when nothing was charged for it and nobody works on it."""
         sql = (
-            "INSERT INTO charges (edit, account, session, digest, credits, at)"
-            " SELECT id, account, session, digest, credits, ? FROM edits WHERE id = ?"
+            "SELECT digest, COALESCE(said, '') AS said FROM charges WHERE session = ?1 AND key = ?2"
+            " UNION ALL SELECT digest, NULL FROM edits WHERE session = ?1 AND key = ?2"
         )
-        self._database.run(sql, self._clock(), work.id)
-        price = "(SELECT credits FROM edits WHERE id = ?)"
-        sql = f"UPDATE accounts SET credits = credits - {price} WHERE id = ?"  # noqa: S608 - a constant of ours
-        self._database.run(sql, work.id, work.account)
-
-    def _forget(self, work: Work) -> None:
-        self._database.run("DELETE FROM edits WHERE id = ?", work.id)
+        row = self._database.one(sql, session, key)
+        if row is not None and row["digest"] != digest_of(instruction):
+            raise Conflict("X-Idempotency-Key was used for another instruction.")
+        return None if row is None else Replay(row["said"])
 
 
 def digest_of(instruction: str) -> str:

@@ -1,4 +1,4 @@
-"""Sessions, what was uploaded to them, and their drafts (api-contract 2.2, 2.4, 2.6)."""
+"""Sessions, their files and their renders."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from studio.errors import SessionUnknown
+from studio.errors import Conflict, NotFound, SessionUnknown
 from studio.media import MediaInfo
-from studio.model import Draft, Look, Media, Session, Upload
+from studio.model import Draft, Look, Media, Render, RenderStatus, Session, Upload
 from studio.store.database import Database
 from studio.timeline import fresh_draft
 
@@ -42,7 +42,7 @@ class Sessions:
     def receive(self, account: str, session: str, uploads: Sequence[Upload]) -> tuple[Media, ...]:
         """Keep what was uploaded, and make it the session's new draft."""
         with self._database.transaction():
-            media = tuple(self._add(account, session, upload) for upload in uploads)
+            media = tuple(self.keep(account, session, upload) for upload in uploads)
             self.store_draft(session, fresh_draft(media))
         return media
 
@@ -78,15 +78,24 @@ class Sessions:
         """Keep what the analysis found in a file."""
         self._database.run("UPDATE media SET look = ? WHERE id = ?", json.dumps(asdict(look)), media)
 
-    def _add(self, account: str, session: str, upload: Upload) -> Media:
-        ids = (f"med_{secrets.token_hex(12)}", secrets.token_urlsafe(24))
-        media = Media(ids[0], upload.filename, upload.path, ids[1], upload.sha256, upload.info, None)
+    def keep(self, account: str, session: str, upload: Upload) -> Media:
+        """Keep a file in a session; the draft stays as it is."""
+        media = Media(
+            id=f"med_{secrets.token_hex(12)}",
+            filename=upload.filename,
+            path=upload.path,
+            secret=secrets.token_urlsafe(24),
+            sha256=upload.sha256,
+            info=upload.info,
+            look=None,
+            stamp=upload.stamp,
+        )
         sql = (
-            "INSERT INTO media (id, account, session, filename, path, secret, sha256, info)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO media (id, account, session, filename, path, secret, sha256, info, stamp)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
         kept = (media.filename, str(media.path), media.secret, media.sha256, json.dumps(asdict(media.info)))
-        self._database.run(sql, media.id, account, session, *kept)
+        self._database.run(sql, media.id, account, session, *kept, media.stamp)
         return media
 
 
@@ -99,4 +108,107 @@ def _media(row: sqlite3.Row) -> Media:
         sha256=row["sha256"],
         info=MediaInfo(**json.loads(row["info"])),
         look=None if row["look"] is None else Look(**json.loads(row["look"])),
+        stamp=row["stamp"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOrder:
+    """A render as it was asked for; `id` is the client's choice."""
+
+    id: str
+    account: str
+    session: str
+    draft: Draft
+    quality: str
+    fate: str | None = None
+
+
+class Renders:
+    """The renders table."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        """Use `database`, and `clock` for the time in seconds since the epoch."""
+        self._database = database
+        self._clock = clock
+
+    def submit(self, order: RenderOrder) -> Render:
+        """Queue a render, or raise `Conflict` when its id was used before."""
+        sql = (
+            "INSERT OR IGNORE INTO renders"
+            " (id, account, session, draft, quality, status, fate, secret, created)"
+            " VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, ?)"
+        )
+        asked = (order.id, order.account, order.session, json.dumps(order.draft), order.quality, order.fate)
+        if not self._database.run(sql, *asked, secrets.token_urlsafe(24), self._clock()):
+            raise Conflict(f"Render id {order.id} was used before; ask for its status.")
+        return self.get(order.account, order.id)
+
+    def get(self, account: str, render: str) -> Render:
+        """Answer a render of this account, or raise `NotFound`."""
+        row = self._database.one("SELECT * FROM renders WHERE id = ? AND account = ?", render, account)
+        if row is None:
+            raise NotFound("Render not found.")
+        return _render(row)
+
+    def by_secret(self, secret: str) -> Render | None:
+        """Answer the render behind a `/cdn/` path."""
+        row = self._database.one("SELECT * FROM renders WHERE secret = ?", secret)
+        return _render(row) if row else None
+
+    def next(self) -> Render | None:
+        """Take the oldest pending render whose session renders nothing now; it is processing then."""
+        with self._database.transaction():
+            row = self._database.one(
+                "SELECT * FROM renders AS r WHERE status = 'pending'"
+                " AND NOT EXISTS (SELECT 1 FROM renders AS o WHERE o.session = r.session"
+                " AND o.status = 'processing' AND o.fate IS NOT 'dead')"
+                " ORDER BY number LIMIT 1"
+            )
+            if row is None:
+                return None
+            self._database.run("UPDATE renders SET status = 'processing' WHERE id = ?", row["id"])
+        return _render(row)
+
+    def finish(self, render: str, error: str | None) -> None:
+        """End a render: completed, or failed with `error`."""
+        status = RenderStatus.COMPLETED if error is None else RenderStatus.FAILED
+        sql = "UPDATE renders SET status = ?, error = ?, ended = ? WHERE id = ? AND status = 'processing'"
+        self._database.run(sql, status, error, self._clock(), render)
+
+    def cancel(self, account: str, render: str) -> Render:
+        """Cancel a pending render, or raise `Conflict`: one that has begun cannot be called back."""
+        sql = (
+            "UPDATE renders SET status = 'failed', error = 'cancelled', ended = ?"
+            " WHERE id = ? AND account = ? AND status = 'pending'"
+        )
+        cancelled = self._database.run(sql, self._clock(), render, account)
+        now = self.get(account, render)
+        if not cancelled:
+            raise Conflict(f"Only a pending render can be cancelled; this one is {now.status}.")
+        return now
+
+    def file_names(self) -> list[str]:
+        """Answer the names of the files of completed renders."""
+        rows = self._database.all("SELECT secret FROM renders WHERE status = 'completed'")
+        return [f"{row['secret']}.mp4" for row in rows]
+
+    def requeue(self) -> None:
+        """Queue again what was being rendered when the studio was stopped."""
+        self._database.run("UPDATE renders SET status = 'pending' WHERE status = 'processing'")
+
+
+def _render(row: sqlite3.Row) -> Render:
+    return Render(
+        id=row["id"],
+        account=row["account"],
+        session=row["session"],
+        draft=json.loads(row["draft"]),
+        quality=row["quality"],
+        status=RenderStatus(row["status"]),
+        error=row["error"],
+        fate=row["fate"],
+        secret=row["secret"],
+        created=row["created"],
+        ended=row["ended"],
     )

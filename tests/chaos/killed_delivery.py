@@ -6,15 +6,15 @@
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import obstore
 
-from stores import s3
-from worker.main import main
+from storage import s3
+from tests.chaos.contract import app
+from tests.chaos.stage import WORKER
 
 AFTER = os.environ["CHAOS_AFTER"]
 
@@ -23,13 +23,13 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Doomed(s3.ObjectStore):
-    def put(self, part: Path, path: str, sha256: str, check: Callable[[], None]) -> None:
+class Doomed(s3.BucketStorage):
+    def deliver(self, part: Path, path: str, sha256: str, check: Callable[[], None]) -> None:
         if AFTER in {"part", "never"}:  # a clip of a second goes the way of the large ones
             self._put_parts(part, path, check)
             part.unlink()
             return
-        super().put(part, path, sha256, check)
+        super().deliver(part, path, sha256, check)
         if AFTER == "put":
             die()
 
@@ -44,7 +44,7 @@ def copy(*_: Any, **__: Any) -> None:
 
 
 if __name__ == "__main__":
-    s3.S3 = Doomed()
+    s3.BucketStorage = Doomed  # type: ignore[misc]  # the test is about this seam
     if AFTER == "part":
         obstore.copy = copy
-    sys.exit(main())
+    app.worker_main([*WORKER[3:]])

@@ -7,15 +7,14 @@ left), ``during`` (the first bytes of the answer are there) or ``after`` (all of
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import httpx
 
-import nemo
-from worker.main import main
+import nemovideo
+from tests.chaos.stage import WORKER
 
 
 class Mine:
@@ -83,8 +82,10 @@ def mined_client(max_connections: int) -> httpx.Client:
     return client
 
 
-real_client = nemo.http_client
+real_client = nemovideo.http_client
 
 if __name__ == "__main__":
-    nemo.http_client = mined_client  # type: ignore[assignment]  # the one seam: the rest is the product's own
-    sys.exit(main())
+    nemovideo.http_client = mined_client  # type: ignore[assignment]  # the one seam: the rest is the product's own
+    from tests.chaos.contract import app  # after the change: it opens its client when it starts
+
+    app.worker_main([*WORKER[3:]])

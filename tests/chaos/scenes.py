@@ -34,22 +34,24 @@ def seen(stage: Stage, ids: list[str], went_on_s: float) -> Seen:
 def editing(stage: Stage, ids: list[str], count: int) -> bool:
     """Whether so many jobs have an edit's stream open."""
     jobs = stage.jobs(ids)
-    streams = [job for job in jobs if job.step is Step.EDIT and job.checkpoint.turns[0].status == "sending"]
+    streams = [
+        job for job in jobs if job.step is Step.EDIT and job.checkpoint.instructions[0].status == "sending"
+    ]
     return sum(job.state is State.RUNNING for job in streams) >= count
 
 
 def frozen_worker(stage: Stage, clip: Path, lease_s: float, count: int = 2) -> Seen:
-    """Freeze a worker in the middle of its edits for three leases, while another is there to take over."""
+    """Freeze a worker in the middle of its edits until another has taken them all over, and longer."""
     ids = stage.submit(clip, count)
     first = stage.worker()
     stage.wait(lambda: editing(stage, ids, count), 60)
-    epochs = {job.id: job.epoch for job in stage.jobs(ids)}
+    fences = {job.id: job.fence for job in stage.jobs(ids)}
     os.kill(first.pid, signal.SIGSTOP)
     stage.worker()
-    time.sleep(lease_s * 3)
+    took = stage.wait(lambda: all(job.fence != fences[job.id] for job in stage.jobs(ids)), lease_s * 3 + 60)
+    time.sleep(lease_s)
     os.kill(first.pid, signal.SIGCONT)
     stage.wait(lambda: "stale write refused" in stage.logs() or "lease lost" in stage.logs(), 40)
-    took = stage.wait(lambda: all(job.epoch > epochs[job.id] for job in stage.jobs(ids)), 60)
     return seen(stage, ids, took)
 
 
@@ -63,14 +65,14 @@ def redis_outage(stage: Stage, clip: Path, away_s: float, count: int) -> Seen:
     time.sleep(away_s)
     stage.redis, _ = start_redis(stage.folder / "redis")
     more = stage.submit(clip, 1, start=count)
-    took = stage.wait(lambda: _moved(stage, more), 90)
+    took = stage.wait(lambda: _has_begun(stage, more), 90)
     assert worker.poll() is None, "the worker ended with its broker"
     return seen(stage, ids + more, took)
 
 
-def _moved(stage: Stage, ids: list[str]) -> bool:
+def _has_begun(stage: Stage, ids: list[str]) -> bool:
     try:
-        return all(job.epoch > 0 for job in stage.jobs(ids))
+        return all(job.state is not State.QUEUED or job.step is not Step.UPLOAD for job in stage.jobs(ids))
     except LedgerUnreachable:
         return False
 

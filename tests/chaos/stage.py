@@ -11,12 +11,24 @@ from typing import Any
 
 import httpx
 
-from jobs.connection import connect
 from jobs.ledger import Ledger
-from jobs.model import ACTIVE, Job, Spec, State, identity
+from jobs.model import ACTIVE, Job, JobSpec, State, job_id_for
+from jobs.redis import connect
 from tests.conftest import start_redis
 
 EDIT = ("add calm background music",)
+
+WORKER = (
+    "-q",
+    "-A",
+    "tests.chaos.contract",
+    "worker",
+    "--without-mingle",
+    "--without-gossip",
+    "--hostname",
+    "w@%h-%i",
+)
+"""How a worker is started: ``celery`` and these."""
 
 
 class Stage:
@@ -79,13 +91,15 @@ class Stage:
             "DROPSCORE_REDIS_URL": self.redis_url,
             "DROPSCORE_BACKEND": "local",
             "DROPSCORE_LOG_JSON": "true",
+            "DROPSCORE_STATE_DIR": str(self.folder / "state"),
             "NEMO_API_URL": self.studio_url,
             **named,
         }
 
     def worker(self, module: str = "worker", **extra: str) -> "subprocess.Popen[bytes]":
-        """Start a worker process and wait until it consumes."""
-        command = [sys.executable, "-m", module]
+        """Start a worker process: the product's, or a ``module`` that does something to it first."""
+        flags = ["celery", *WORKER] if module == "worker" else [module]
+        command = [sys.executable, "-m", *flags]
         with self._log(f"worker{len(self.workers)}") as log:
             process = subprocess.Popen(command, env={**self.environment(), **extra}, stdout=log, stderr=log)
         self.workers.append(process)
@@ -98,12 +112,9 @@ class Stage:
         ids = []
         for number in range(start, start + count):
             name = f"clip{number:05d}"
-            job_id = identity(name, instructions, "add-music")
-            spec = Spec(
+            job_id = job_id_for(name, instructions, "add-music")
+            spec = JobSpec(
                 source=str(clip),
-                root="",
-                output="",
-                result="",
                 skill="add-music",
                 instructions=instructions,
                 fingerprint=name,
@@ -139,6 +150,13 @@ class Stage:
     def logs(self) -> str:
         """What all workers have logged."""
         return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("worker*.log")))
+
+    def wait_for_log(self, text: str, timeout_s: float) -> None:
+        """Wait until a worker has logged a text; for when Redis cannot be asked."""
+        ends = time.monotonic() + timeout_s
+        while text not in self.logs():
+            assert time.monotonic() < ends, self.logs()[-2000:]
+            time.sleep(0.05)
 
     def charges(self) -> list[dict[str, Any]]:
         return list(self.http.get("/_studio/ledger").json()["charges"])

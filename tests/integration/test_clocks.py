@@ -6,29 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from jobs.connection import connect
-from jobs.intake import Intake
+from config.settings import Settings
 from jobs.ledger import Ledger
-from producer.run import say_alive
-from tests.conftest import start_redis
-from worker.main import compare_clocks
+from jobs.redis import connect
+from tests.conftest import Wall, start_redis
+from worker.runtime import wait_for_ledger
 
 pytestmark = pytest.mark.integration
 
-WRONG_S = 600.0
 
-
-def test_a_worker_claims_nothing_before_it_has_seen_the_servers_clock(tmp_path: Path) -> None:
+def test_a_worker_begins_nothing_before_it_has_seen_the_servers_clock(tmp_path: Path) -> None:
     client = connect(f"unix://{tmp_path / 'redis.sock'}")
-    ledger = Ledger(client, lambda: time.time() + WRONG_S)
-    compared = threading.Event()
-    asking = threading.Thread(target=lambda: (compare_clocks(ledger), compared.set()))
+    ledger = Ledger(client, Wall(at=5.0))
+    seen = threading.Event()
+    asking = threading.Thread(target=lambda: (wait_for_ledger(ledger, Settings(), time.sleep), seen.set()))
     asking.start()
-    assert not compared.wait(1), "it went on without a server"
+    assert not seen.wait(1), "it went on without a server"
     server, _ = start_redis(tmp_path)
     try:
-        assert compared.wait(15)
-        assert abs(ledger.now() - time.time()) < 1
+        assert seen.wait(30)
+        assert abs(ledger.now() - time.time()) < 5
+        assert ledger.is_durable
     finally:
         asking.join(5)
         client.close()
@@ -36,14 +34,13 @@ def test_a_worker_claims_nothing_before_it_has_seen_the_servers_clock(tmp_path: 
         server.wait(10)
 
 
-def test_a_producer_looks_at_the_servers_clock_each_time_it_says_that_it_lives(redis_url: str) -> None:
+def test_a_wall_clock_that_is_set_moves_nothing(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client = connect(redis_url)
-    wrong = [0.0]
-    ledger = Ledger(client, lambda: time.time() + wrong[0])
-    say_alive(ledger, "here")
-    wrong[0] = WRONG_S  # somebody sets this host's clock
-    assert ledger.now() > time.time() + WRONG_S / 2
-    say_alive(ledger, "here")
-    assert abs(ledger.now() - time.time()) < 1
-    assert Intake(ledger).beats("here")
+    ledger = Ledger(client)
+    before = ledger.now()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    assert ledger.now() - before < 60
+    ledger.sync_clock()
+    assert ledger.now() - before < 60
     client.close()

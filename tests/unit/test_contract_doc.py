@@ -13,12 +13,17 @@ ROOT = Path(__file__).resolve().parents[2]
 def rows_of(page: str) -> list[list[str]]:
     """The cells of each row of a page's tables, without their heads."""
     lines = (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines()
-    rows = [line for line in lines if line.startswith("| ") and not line.startswith(("| Rule", "| Threat"))]
+    heads = ("| Rule", "| Threat", "| Where")
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith(heads)]
     return [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in rows]
 
 
 ROWS, THREATS = rows_of("contract.md"), rows_of("security.md")
 RULES = [row for row in ROWS if len(row) == 3]
+STATEMENTS = [row for row in ROWS if len(row) == 5]
+STATES = ("done", "partly", "not done", "no statement")
+# How many lines of each skill document are not blank.
+LINES = {"000": 80, "001": 60, "002": 85, "003": 79, "004": 81}
 
 
 def quoted(cell: str) -> list[str]:
@@ -78,3 +83,27 @@ def test_at_least_ten_rules_were_tried_by_breaking_them() -> None:
         for one in quoted(row[3]):
             path, _, name = one.partition("::")
             assert name in names(ROOT / "tests" / path), one
+
+
+@pytest.mark.parametrize("row", STATEMENTS, ids=lambda row: row[1][:40])
+def test_a_statement_has_a_state_and_leads_to_rules_or_a_reason(row: list[str]) -> None:
+    where, statement, state, how, rules = row
+    assert re.fullmatch(r"00[0-4]:\d+( 00[0-4]:\d+)*", where)
+    assert statement
+    assert state in STATES
+    if state in {"done", "partly"}:
+        known = {rule[0].split()[0] for rule in RULES}
+        assert set(rules.split()) <= known and rules.split()
+    if state in {"partly", "not done"}:
+        assert len(how) > 20
+
+
+def test_every_line_of_every_skill_document_has_a_row() -> None:
+    places = {place for row in STATEMENTS for place in row[0].split()}
+    assert {name: sum(place.startswith(name) for place in places) for name in LINES} == LINES
+
+
+def test_the_statements_are_counted_as_they_are() -> None:
+    counts = [sum(row[2] == state for row in STATEMENTS) for state in STATES]
+    line = "**{} statements: {} done, {} partly, {} not done, {} say nothing that could be done.**"
+    assert line.format(len(STATEMENTS), *counts) in (ROOT / "docs" / "contract.md").read_text("utf-8")

@@ -1,66 +1,79 @@
-"""Download: the output, whole or not at all (design, invariant 4)."""
+"""Download: the output, whole or not at all."""
 
 from functools import partial
 from pathlib import Path
 
 from jobs.model import RenderRef, Step
-from nemo import Draft, Render, RenderStatus
-from nemo.errors import Stopped
+from nemovideo import Draft, Render, RenderStatus
+from nemovideo.errors import DownloadBroken, Stopped
 from worker.context import Context
+from worker.delivery import deliver, ensure_room, is_delivered, map_os_error, measure_video, part_path
 from worker.errors import OutputBroken
-from worker.outbox import deliver, delivered, ensure_room, part_path, translated
-from worker.outcome import Advance, Done, Outcome, in_line
-from worker.output import playable
+from worker.handover import fetch_render
+from worker.outcome import Advance, Done, Outcome
+from worker.retry import retry_of
+from worker.steps.poll import MAX_RENEWALS, renew_render
 
 MAX_BYTES = 4 * 1024 * 1024 * 1024
-"""No output is larger; whatever sends more is cut off (reliability, "Security")."""
+"""No output is larger; whatever sends more is cut off."""
 
 
 def download(ctx: Context) -> Outcome:
     """Fetch the render, check it, and put it in its place in the outbox.
 
-    Raises DiskFull, OutboxBroken, OutboxAway, OutputBroken, and what `nemo` raises.
+    A render that can no longer be fetched is rendered again, at no cost.
+
+    Raises DiskFull, OutboxBroken, OutboxAway, OutputBroken, and what the client raises.
     """
-    target, point = ctx.job.spec.output, ctx.point
-    if delivered(target, point.sha256, point.size_bytes):
+    target, point = ctx.job.spec.output, ctx.checkpoint
+    if is_delivered(target, point.sha256, point.size_bytes):
         return Done()
     if point.render is None:
         return Advance(Step.RENDER)
     ensure_room(ctx.job, ctx.settings)
-    if not ctx.limits.transfers.take(ctx.job.id):
-        return in_line("a transfer")
     part = part_path(ctx.job, ctx.settings)
     try:
-        _fetch(ctx, point.render, part)
-    except OSError as broken:
-        raise translated(broken, str(part)) from broken
+        fetch(ctx, point.render, part)
+    except OSError as exc:
+        raise map_os_error(exc, str(part)) from exc
+    except (DownloadBroken, OutputBroken) as exc:
+        last_try = point.restored or retry_of(exc).is_exhausted(ctx.job.attempts + 1)
+        if last_try and point.render.renewed < MAX_RENEWALS:
+            return renew_render(ctx, point.render)
+        raise
     ctx.lease.ensure_fresh()
-    deliver(part, target, ctx.point.sha256, lambda: _go_on(ctx))
+    deliver(part, target, ctx.checkpoint.sha256, partial(ensure_going_on, ctx))
     return Done()
 
 
-def _go_on(ctx: Context) -> None:
-    """Stop a long way into the outbox where a stream would be; a lost lease delivers nothing."""
-    if ctx.should_stop():
-        raise Stopped
-    ctx.lease.ensure_fresh()
-
-
-def _fetch(ctx: Context, known: RenderRef, part: Path) -> None:
+def fetch(ctx: Context, known: RenderRef, part: Path) -> None:
+    """Download the render beside its place and check it; a broken one is removed."""
     ready = Render(
         id=known.render_id, status=RenderStatus.COMPLETED, progress=100.0, url=known.url, error=None
     )
-    # Two must not write one file: a worker cut off from the ledger ends in time for whoever takes over.
-    stop = partial(_stop, ctx)
-    got = ctx.client.download(ready, part, max_bytes=MAX_BYTES, should_stop=stop)
-    expected_s = Draft(ctx.point.draft).duration_s if ctx.point.draft is not None else None
+    if part.exists() and part.stat().st_nlink > 1:
+        part.unlink()  # the studio's own file, which must not be written to
+    resumed = part.exists() and part.stat().st_size > 0
+    handed_over = None if resumed else fetch_render(ctx, known.render_id, part)
+    got = handed_over or ctx.client.download(
+        ready,
+        part,
+        max_bytes=MAX_BYTES,
+        refresh=lambda: ctx.client.render(known.render_id),
+        # Two must not write one file: a worker cut off from the ledger ends in time for whoever takes over.
+        should_stop=lambda: ctx.should_stop() or not ctx.lease.fresh,
+    )
+    expected_s = Draft(ctx.checkpoint.draft).duration_s if ctx.checkpoint.draft is not None else None
     try:
-        duration_s = playable(part, expected_s)
+        duration_s = measure_video(part, expected_s, decode=resumed)
     except OutputBroken:
-        part.unlink(missing_ok=True)  # the next attempt begins anew
+        part.unlink(missing_ok=True)  # the next attempt begins from the start
         raise
-    ctx.keep(sha256=got.sha256, size_bytes=got.size_bytes, duration_s=duration_s)
+    ctx.save(sha256=got.sha256, size_bytes=got.size_bytes, duration_s=duration_s)
 
 
-def _stop(ctx: Context) -> bool:
-    return ctx.should_stop() or not ctx.lease.fresh
+def ensure_going_on(ctx: Context) -> None:
+    """Stop a long way into the outbox where a stream would be stopped; a lost lease delivers nothing."""
+    if ctx.should_stop():
+        raise Stopped
+    ctx.lease.ensure_fresh()

@@ -1,58 +1,55 @@
-"""Render: submitted once, under an id that is kept before it is used (api-contract 2.7)."""
+"""Render: submitted once, under an id that is saved before it is used (api-contract 2.7)."""
 
 from uuid import uuid4
 
+from jobs.control import SESSION_GONE
 from jobs.model import RenderRef, Step
-from jobs.orders import SESSION_GONE
-from nemo import Draft
-from nemo.errors import BadRequest, DuplicateRender, RenderNotFound
+from nemovideo import Draft
+from nemovideo.errors import BadRequest, DuplicateRender, RenderNotFound
 from worker.context import Context
 from worker.errors import NothingToRender
-from worker.outcome import Advance, Outcome, Unconfirmed, in_line
-
-_MOVED = "The editing session is gone, and a new one refuses the timeline that was paid for."
-_RESEND = "'dropscore retry JOB --resend' begins anew, which is charged again."
+from worker.outcome import Advance, Outcome, Unconfirmed
+from worker.sessions import ensure_own_timeline
+from worker.steps.poll import wait_for_poll_s
 
 
 def render(ctx: Context) -> Outcome:
     """Submit the timeline for rendering; a resumed job asks for its render first.
 
-    Raises NothingToRender, and what `nemo` raises (ExportBlocked closes the gate `plan`; the edit is kept).
+    Raises NothingToRender, and what the client raises (ExportBlocked closes the gate `plan`).
     """
-    if not ctx.limits.renders.take(ctx.job.id):
-        return in_line("a render")
-    known, submitted = ctx.point.render, Advance(Step.POLL, after_s=ctx.waits.first_s(ctx.job.spec))
+    known = ctx.checkpoint.render
+    submitted = Advance(Step.POLL, after_s=wait_for_poll_s(ctx, 0))
     if known is None:
-        known = RenderRef(render_id=f"render_{uuid4().hex}", submitted=ctx.now())
-        ctx.keep(render=known)
-    elif _is_there(ctx, known):
-        return submitted
-    draft = _draft(ctx)
-    ctx.lease.ensure_fresh()
-    try:
-        ctx.client.submit_render(ctx.session_id(), known.render_id, draft)
-    except DuplicateRender:
-        pass  # an earlier submission arrived, and its answer was lost
-    except BadRequest as refused:
-        if ctx.point.moved:
-            return Unconfirmed(f"{_MOVED} ({refused})", _RESEND, SESSION_GONE)
-        raise
-    return submitted
-
-
-def _is_there(ctx: Context, known: RenderRef) -> bool:
-    try:
-        ctx.client.render(known.render_id)
-    except RenderNotFound:
-        return False
-    return True
-
-
-def _draft(ctx: Context) -> Draft:
-    raw = ctx.point.draft
+        known = RenderRef(render_id=f"render_{uuid4().hex}")
+        ctx.save(render=known)
+    else:
+        try:
+            ctx.client.render(known.render_id)
+            return submitted
+        except RenderNotFound:
+            pass  # it was chosen, and never arrived
+    raw = ctx.checkpoint.draft
+    if raw is None and ctx.checkpoint.restored:
+        ensure_own_timeline(ctx)
     draft = Draft(raw) if raw is not None else ctx.client.state(ctx.session_id()).draft
     if draft is None or not draft.ready:
         raise NothingToRender("The timeline has no track with anything in it.")
     if raw is None:
-        ctx.note(draft=draft.raw, summary=draft.summary())
-    return draft
+        ctx.stage(draft=draft.raw, summary=draft.summary())
+    ctx.lease.ensure_fresh()
+    try:
+        # The documents of the cloud name one quality alone.
+        quality = "low" if ctx.job.spec.preview and ctx.settings.backend == "local" else "high"
+        ctx.client.submit_render(ctx.session_id(), known.render_id, draft, quality=quality)
+    except DuplicateRender:
+        pass  # an earlier submission arrived, and its answer was lost
+    except BadRequest as exc:
+        if ctx.checkpoint.rehomed:
+            return Unconfirmed(
+                f"The editing session is gone, and a new one refuses the timeline that was paid for. ({exc})",
+                "'dropscore retry JOB --resend' begins from the start, which is charged again.",
+                SESSION_GONE,
+            )
+        raise
+    return submitted

@@ -1,82 +1,113 @@
-"""Verify: the timeline decides whether an edit landed; words and a close say nothing (api-contract 3.4)."""
+"""Verify: the timeline decides whether an edit landed; words and a close mean nothing (api-contract 3.4)."""
 
-from jobs.model import Step, Turn, TurnStatus
-from nemo import Action, Draft, asks_for_music, changes, is_question
+from jobs.model import InstructionState, InstructionStatus, Step
+from nemovideo import Draft, changes
+from worker.agent_text import Action, asks_for_music, is_question
 from worker.context import Context
-from worker.errors import AgentAsked, AgentFailed, NoMusic, NothingChanged
-from worker.outcome import Advance, Again, Done, Outcome
+from worker.credits import record_spending
+from worker.errors import AgentAsked, AgentFailed, NoMusic, NothingChanged, StepError
+from worker.outcome import Advance, Done, Outcome, Reschedule
 
-SETTLING = 2
-"""How often an unchanged timeline is looked at again after a stream that closed as it should."""
+SETTLING_READS = 2
+SETTLING_S = 3.0
+"""How often, and how far apart, an unchanged timeline is read again after a stream that closed well."""
 
 
 def verify(ctx: Context) -> Outcome:
-    """Compare the timeline before and after, say what changed, and choose what comes next.
+    """Compare the timeline before and after, note what changed, and choose what comes next.
 
     Raises NothingChanged, AgentAsked, AgentFailed, NoMusic: such an edit is not rendered.
     """
-    turn = ctx.turn
-    if turn.status in {TurnStatus.PENDING, TurnStatus.SENDING}:
+    one = ctx.instruction
+    if one.status in {InstructionStatus.PENDING, InstructionStatus.SENDING}:
         return Advance(Step.EDIT)  # the step was left between two instructions
-    if turn.status is not TurnStatus.CLOSED:
-        return _next(ctx)
-    draft = ctx.client.state(ctx.session_id()).draft
-    before = Draft(ctx.point.before_draft) if ctx.point.before_draft is not None else None
-    if draft is None or draft.digest == turn.before:
-        return _unchanged(ctx, turn)
-    if asks_for_music(turn.instruction) and not draft.has_music:
-        return _look_again(ctx, turn) or _fail(NoMusic, turn, "Music was asked for, and no audio track came.")
-    landed = ctx.turns_with(status=TurnStatus.LANDED, changes=(*turn.changes, *changes(before, draft)))
-    ctx.note(turns=landed, draft=draft.raw, summary=draft.summary(), before_draft=None)
-    return _next(ctx)
+    if one.status is not InstructionStatus.CLOSED:
+        return choose_next_step(ctx)
+    state = ctx.client.state(ctx.session_id())
+    draft = state.draft
+    before = Draft(ctx.checkpoint.before_draft) if ctx.checkpoint.before_draft is not None else None
+    if ctx.job.spec.is_from_words and state.generated_media and not (draft and draft.ready):
+        return on_generated(ctx, one, draft)
+    if draft is None or draft.digest == one.before:
+        return on_unchanged(ctx, one)
+    if asks_for_music(one.text) and not draft.has_music:
+        return read_again(ctx, one) or fail(ctx, NoMusic, "Music was asked for, and no audio track came.")
+    landed = ctx.instructions_with(
+        status=InstructionStatus.LANDED,
+        changes=(*one.changes, *changes(before, draft)),
+        replies=(*one.replies, f"T{one.note[1:]}.")
+        if one.note.startswith("the agent reported")
+        else one.replies,
+    )
+    ctx.stage(instructions=landed, draft=draft.raw, summary=draft.summary(), before_draft=None)
+    return choose_next_step(ctx)
 
 
-def _unchanged(ctx: Context, turn: Turn) -> Outcome:
-    asked = any(map(is_question, turn.texts[-1:]))
-    if asked and turn.follow_ups < ctx.settings.follow_ups:
-        ctx.note_turn(status=TurnStatus.PENDING, follow_ups=turn.follow_ups + 1, before=None, reads=0)
+def on_generated(ctx: Context, one: InstructionState, draft: Draft | None) -> Outcome:
+    """The service made a clip and did not lay it on the timeline: wait for it, then ask for that (paid).
+
+    Raises NothingChanged when it was asked for as often as is allowed.
+    """
+    again = read_again(ctx, one)
+    if again is not None:
+        return again
+    if one.follow_ups >= ctx.settings.follow_ups:
+        return fail(ctx, NothingChanged, "A clip was made, and nothing was laid on the timeline.")
+    ctx.stage_instruction(
+        status=InstructionStatus.PENDING,
+        before=draft.digest if draft else "",
+        follow_ups=one.follow_ups + 1,
+        reads=0,
+        max_attempts=0,
+    )
+    return Advance(Step.EDIT)
+
+
+def on_unchanged(ctx: Context, one: InstructionState) -> Outcome:
+    """The timeline is as before: read it again, then answer a question of the agent, then give up."""
+    again = read_again(ctx, one)
+    if again is not None:
+        return again
+    asked = any(map(is_question, one.replies[-1:]))
+    if asked and one.follow_ups < ctx.settings.follow_ups:
+        ctx.stage_instruction(
+            status=InstructionStatus.PENDING, follow_ups=one.follow_ups + 1, reads=0, max_attempts=0
+        )
         return Advance(Step.EDIT)
     if asked:
-        return _fail(AgentAsked, turn, "The agent asked a question instead of editing.")
-    if turn.note:
-        return _look_again(ctx, turn) or _fail(AgentFailed, turn, f"Nothing was edited: {turn.note}.")
-    return _look_again(ctx, turn) or _fail(NothingChanged, turn, "The edit left the timeline as it was.")
+        return fail(ctx, AgentAsked, "The agent asked a question instead of editing.")
+    if one.note:
+        return fail(ctx, AgentFailed, f"Nothing was edited: {one.note}.")
+    return fail(ctx, NothingChanged, "The edit left the timeline as it was.")
 
 
-def _look_again(ctx: Context, turn: Turn) -> Outcome | None:
-    """A timeline may lag behind its stream; after a lost one it gets all the looks of `api-contract 3.5`."""
-    waits = ctx.settings.disconnect_waits_s
-    looks = len(waits) if turn.lost else SETTLING
-    if turn.reads >= looks:
+def read_again(ctx: Context, one: InstructionState) -> Outcome | None:
+    """A timeline may lag behind its stream; after a lost one it gets all the looks of api-contract 3.5.
+
+    So does a video that is made from words, which takes the service minutes.
+    """
+    waits, is_slow = ctx.settings.disconnect_waits_s, one.stream_lost or ctx.job.spec.is_from_words
+    if one.reads >= (len(waits) if is_slow else SETTLING_READS):
         return None
-    ctx.note_turn(reads=turn.reads + 1)
-    return Again(
-        waits[min(turn.reads, len(waits) - 1)] if turn.lost else min(waits[0], 3.0), "timeline unchanged"
-    )
+    ctx.stage_instruction(reads=one.reads + 1)
+    wait_s = waits[one.reads] if is_slow else min(waits[0], SETTLING_S)
+    return Reschedule(wait_s, "timeline unchanged")
 
 
-def _spent(ctx: Context, difference: float) -> float:
-    """What this file cost: the balance's difference if no other was edited meanwhile, else an estimate."""
-    edits = sum(1 + turn.follow_ups for turn in ctx.point.turns if Action(turn.action) is Action.EDIT)
-    first = ctx.point.edits_before
-    if first is not None and ctx.limits.budget.spending().edits - first == edits - 1:
-        return difference
-    return min(difference, float(edits * ctx.settings.edit_credits))
+def fail(ctx: Context, kind: type[StepError], message: str) -> Outcome:
+    """Raise an error with what the agent answered; the edit may have been paid."""
+    record_spending(ctx)
+    answer = " ".join(ctx.instruction.replies).strip()
+    raise kind(f"{message} It answered: {answer}" if answer else message)
 
 
-def _fail(kind: type[Exception], turn: Turn, message: str) -> Outcome:
-    said = " ".join(turn.texts).strip()
-    raise kind(f"{message} It said: {said}" if said else message)
-
-
-def _next(ctx: Context) -> Outcome:
-    point = ctx.point
-    if point.turn + 1 < len(point.turns):
-        ctx.note(turn=point.turn + 1)
+def choose_next_step(ctx: Context) -> Outcome:
+    """Go on to the next instruction, to the render, or to the end if only questions were asked."""
+    point = ctx.checkpoint
+    if point.current + 1 < len(point.instructions):
+        ctx.stage(current=point.current + 1)
         return Advance(Step.EDIT)
-    if point.credits_before is not None and point.credits_after is None:
-        after = ctx.client.balance().available
-        ctx.note(credits_after=after, credits_spent=_spent(ctx, point.credits_before - after))
-    if all(Action(turn.action) not in {Action.EDIT, Action.EXPORT} for turn in point.turns):
-        return Done()  # only questions were asked (credits, status): the answer is in the result
+    record_spending(ctx)
+    if all(Action(one.action) not in {Action.EDIT, Action.EXPORT} for one in point.instructions):
+        return Done()  # the answer is in the result
     return Advance(Step.RENDER)

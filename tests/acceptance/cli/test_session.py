@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import pytest
 
-from cli.samples import make
+from cli.samples import copy_samples
 
 pytestmark = pytest.mark.acceptance
 
@@ -20,7 +20,7 @@ COMMAND = (sys.executable, "-P", "-c", "from cli.main import main; main()")
 
 def environment(**extra):
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return {**kept, "PYTHONUTF8": "1", **extra}
+    return {**kept, "PYTHONUTF8": "1", "XDG_STATE_HOME": "/nonexistent", **extra}
 
 
 def dropscore(folder, *arguments, **extra):
@@ -75,13 +75,18 @@ def test_three_samples_become_three_videos_with_music(place):
     again = dropscore(place, "run", "inbox", "--once")
     assert again.returncode == 0
     assert "Nothing new to do." in again.stdout
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30  # 3 s on an idle machine
+    shutil.rmtree(place / "outbox")
+    restored = dropscore(place, "run", "inbox", "--once")
+    assert "3 outputs gone from outbox: made again at no cost" in restored.stdout
+    assert "3 done. Results are in outbox" in restored.stdout
+    assert seconds_of(place / "outbox" / "talk.mp4") == pytest.approx(7.0, abs=0.1)
     assert alive_in(place) == []
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    return make(tmp_path_factory.mktemp("clips"))
+    return copy_samples(tmp_path_factory.mktemp("clips"))
 
 
 def drop(clips, place, *names):
@@ -114,7 +119,8 @@ def test_a_killed_run_goes_on_where_it_stood_and_a_bad_file_stops_no_other(place
         time.sleep(0.1)
     assert alive_in(place) == []
     ended = dropscore(place, *flags, "--once", DROPSCORE_LEASE="2", DROPSCORE_DISCONNECT_WAITS="0.5,1,1")
-    assert (ended.returncode, ended.stderr) == (1, ""), ended.stdout
+    assert ended.stderr == "", ended.stdout
+    assert "text.mp4" in ended.stdout  # whichever of the two runs found that it is none
     results = {path.name: json.loads(path.read_text()) for path in (place / "outbox").glob("*.json")}
     assert set(results) == {"quiet-sky.result.json", "text.result.json"}
     done = results["quiet-sky.result.json"]

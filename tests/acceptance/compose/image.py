@@ -15,9 +15,16 @@ from packaging.requirements import Requirement
 from tests.acceptance.commands import say, works
 
 REPOSITORY = Path(__file__).parents[3]
-PARTS = ("cli", "config", "jobs", "nemo", "producer", "stores", "studio", "worker")
+PARTS = ("cli", "config", "jobs", "nemovideo", "producer", "samples", "storage", "studio", "web", "worker")
 CONTEXT = (*PARTS, "docker", "requirements")
-CONTEXT_FILES = ("pyproject.toml", "README.md", "docker-compose.yml", ".env.example", ".dockerignore")
+CONTEXT_FILES = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "docker-compose.yml",
+    ".env.example",
+    ".dockerignore",
+)
 BASE = "dropscore-standin-base:bookworm"
 PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 PYTHON = {"python_version": "3.11", "python_full_version": "3.11.2"}  # bookworm's

@@ -42,7 +42,7 @@ def test_the_buckets_change_no_guard_and_show_no_secret() -> None:
 
 def test_every_setting_is_one_that_the_program_knows() -> None:
     known = {*environment_names(), *(f"{name}_FILE" for name in SECRETS)}
-    ours = ("worker", "producer", "flower")
+    ours = ("worker", "producer", "web", "flower")
     told = {name for service in ours for name in SERVICES[service]["environment"]}
     assert told <= known
     offered = re.findall(
@@ -98,3 +98,14 @@ def test_the_dashboard_and_its_source_agree() -> None:
     assert {str(each["port"]) for each in found} == {
         SERVICES["worker"]["environment"]["DROPSCORE_METRICS_PORT"]
     }
+
+
+def test_every_alert_asks_for_a_metric_there_is_and_says_what_to_do() -> None:
+    groups = yaml.safe_load((REPOSITORY / "docker/prometheus/alerts.yml").read_text())["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    text = (REPOSITORY / "worker/metrics.py").read_text()
+    for rule in rules:
+        assert rule["annotations"]["summary"]
+        assert rule["annotations"]["advice"]
+        for name in re.findall(r"dropscore_(\w+)", rule["expr"]):
+            assert f'"{name}"' in text or f'"dropscore_{name.removesuffix("_total")}"' in text, name

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs.connection import connect
 from jobs.ledger import Ledger
 from jobs.model import ACTIVE, Job, State, Step
+from jobs.redis import connect
 from tests.acceptance.hosts.hosts import Hosts
 
 LEASE_S = 30.0
@@ -23,14 +23,15 @@ SETTINGS = {
     "DROPSCORE_POLL_INTERVAL": "1",
     "DROPSCORE_SETTLE": "0.5",
     "DROPSCORE_MAX_RENDERS": "8",
+    "DROPSCORE_MAX_EDITS": "8",
     "DROPSCORE_DISCONNECT_WAITS": "5,5,5,5,5",
 }
-BY_A_CLOCK = """
+WORKER_BY_A_CLOCK = """
 import sys, time
 right, ahead_s = time.time, float(sys.argv.pop())
 time.time = lambda: right() + ahead_s
-from worker.main import main
-sys.exit(main())
+from worker.app import app
+app.worker_main(["worker", "--without-mingle", "--without-gossip", "--hostname", "worker@%h"])
 """
 ASK = """
 import sys, urllib.request as web
@@ -60,7 +61,7 @@ class Cluster:
 
     def worker(self, name: str, ahead_s: float = 0) -> None:
         """Start a worker, by a clock that is so many seconds ahead, and wait until it consumes."""
-        self.hosts.start(name, [self.hosts.python, "-c", BY_A_CLOCK, str(ahead_s)], self._told())
+        self.hosts.start(name, [self.hosts.python, "-c", WORKER_BY_A_CLOCK, str(ahead_s)], self._settings())
         self.wait(lambda: self._consumes(name), 60)
 
     def _consumes(self, name: str) -> bool:
@@ -70,15 +71,19 @@ class Cluster:
     def producer(self, name: str) -> None:
         """Start a producer and wait until it has looked for the first time."""
         folders = [str(self.inbox), "--outbox", str(self.outbox)]
-        self.hosts.start(name, [self.hosts.python, "-m", "producer", *folders], self._told())
+        self.hosts.start(name, [self.hosts.python, "-m", "producer", *folders], self._settings())
         self.wait(lambda: bool(self.ledger.client.exists(f"dropscore:producer:{name}")), 60)
 
     def health(self, name: str, part: str) -> str:
         """Run a host's own check of its health, as compose does; fails when something is wrong there."""
-        told = [f"{key}={value}" for key, value in self._told().items()]
-        return self.hosts.run(name, "env", *told, self.hosts.python, "-m", f"{part}.health")
+        settings = [f"{key}={value}" for key, value in self._settings().items()]
+        check = {
+            "worker": ["celery", "-A", "worker.app", "inspect", "ping", "--timeout", "10"],
+            "producer": ["producer.health"],
+        }[part]
+        return self.hosts.run(name, "env", *settings, self.hosts.python, "-m", *check)
 
-    def _told(self) -> dict[str, str]:
+    def _settings(self) -> dict[str, str]:
         addresses = {
             "DROPSCORE_REDIS_URL": f"redis://{self.hosts.address('redis')}:6379/0",
             "NEMO_API_URL": f"http://{self.hosts.address('studio')}:8700",
@@ -111,13 +116,17 @@ class Cluster:
     def running(self, count: int, step: Step) -> bool:
         """Whether workers hold so many jobs in that step; in an edit, with the instruction sent."""
         held = [job for job in self.jobs().values() if (job.state, job.step) == (State.RUNNING, step)]
-        sent = [job for job in held if step is not Step.EDIT or job.checkpoint.turns[0].status == "sending"]
+        sent = [
+            job for job in held if step is not Step.EDIT or job.checkpoint.instructions[0].status == "sending"
+        ]
         return len(sent) == count
 
     def begun(self, *names: str) -> bool:
-        """Whether a worker has taken each of these files."""
+        """Whether a worker has begun each of these files."""
         jobs = self.jobs(*names).values()
-        return len(jobs) == len(names) and all(job.begun for job in jobs)
+        return len(jobs) == len(names) and all(
+            job.step is not Step.UPLOAD or job.state is not State.QUEUED for job in jobs
+        )
 
     def quiet(self) -> bool:
         """Whether nothing moves any more."""
@@ -129,7 +138,7 @@ class Cluster:
         jobs = self.jobs(*names).values()
         return len(jobs) == len(names) and all(job.state is State.DONE for job in jobs)
 
-    def told(self, name: str, since: int = 0) -> list[dict[str, Any]]:
+    def log_lines(self, name: str, since: int = 0) -> list[dict[str, Any]]:
         """The lines of a host's log after its first ``since`` characters."""
         lines = self.hosts.log(name)[since:].splitlines()
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]

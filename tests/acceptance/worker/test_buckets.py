@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import stores
-from jobs.model import Spec, State, identity
+import storage
+from jobs.model import JobSpec, State, job_id_for
 from tests.chaos.stage import EDIT, Stage
 from tests.s3 import Bucket
 
@@ -21,19 +21,17 @@ LARGE_BYTES = 300 * 1024 * 1024
 
 def submitted(stage: Stage, bucket: Bucket, content: bytes, name: str = "a b") -> str:
     source = bucket.put(f"in/{name}.mp4", content)
-    seen = stores.store_of(source).stat(source)
+    seen = storage.storage_for(source).stat(source)
     assert seen is not None
-    job_id = identity(name, EDIT, "add-music")
-    spec = Spec(
+    job_id = job_id_for(name, EDIT, "add-music")
+    spec = JobSpec(
         source=source,
         root=bucket.path("in"),
-        output="",
-        result="",
         skill="add-music",
         instructions=EDIT,
         fingerprint=name,
         size_bytes=seen.size_bytes,
-        etag=seen.tag,
+        etag=seen.etag,
         created=time.time(),
     )
     stage.ledger.submit(job_id, spec, [bucket.path(f"out/{name}.mp4")])
@@ -62,9 +60,9 @@ def test_a_worker_killed_in_its_delivery_delivers_once(
         assert len(stage.charges()) == stage.requests("run_sse") == 1
         assert bucket.keys("out/") == ["out/a b.mp4", "out/a b.result.json"]
         output = bucket.path("out/a b.mp4")
-        assert stores.store_of(output).digest(output) == job.checkpoint.sha256
-        told = json.loads(bucket.get("out/a b.result.json"))
-        assert (told["state"], told["output"]) == ("done", output)
+        result = json.loads(bucket.get("out/a b.result.json"))
+        assert (result["state"], result["output"]) == ("done", output)
+        assert storage.storage_for(output).digest(output) == result["sha256"]["output"]
         assert list((tmp_path / "state" / "parts").iterdir()) == []
         assert "never-to-be-shown" not in stage.logs()
 
@@ -97,9 +95,9 @@ def test_a_large_output_is_put_in_little_memory(tmp_path: Path, bucket: Bucket) 
         for number in range(LARGE_BYTES >> 20):
             file.write(bytes([number % 251]) * (1 << 20))
     program = (
-        "import stores, pathlib, sys\n"
+        "import storage, pathlib, sys\n"
         "def peak(): return int(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])\n"
-        "store = stores.store_of(sys.argv[2]); store.write(sys.argv[2] + '.txt', b'x', '')\n"
+        "store = storage.storage_for(sys.argv[2]); store.write(sys.argv[2] + '.txt', b'x', '')\n"
         "before = peak(); store.put(pathlib.Path(sys.argv[1]), sys.argv[2], '', lambda: None)\n"
         "print(peak() - before)"
     )

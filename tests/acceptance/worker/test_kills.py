@@ -34,7 +34,12 @@ QUICK = (
     [pytest.param(p, id=str(p), marks=() if str(p).startswith(QUICK) else pytest.mark.slow) for p in POINTS],
 )
 def test_a_killed_worker_loses_nothing_and_pays_once(tmp_path: Path, clip: Path, point: Point) -> None:
-    settings = {"DROPSCORE_LEASE": 2, "DROPSCORE_POLL_INTERVAL": 0.3, "DROPSCORE_MAX_RENDERS": 8}
+    settings = {
+        "DROPSCORE_LEASE": 2,
+        "DROPSCORE_POLL_INTERVAL": 0.3,
+        "DROPSCORE_MAX_RENDERS": 8,
+        "DROPSCORE_MAX_EDITS": 8,
+    }
     with Stage(tmp_path, **settings, DROPSCORE_DISCONNECT_WAITS="0.5,0.5,0.5") as stage:
         ids = stage.submit(clip, CROWD)
         doomed = stage.worker(

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(110)]
 QUICK = {
     "DROPSCORE_POLL_INTERVAL": 0.3,
     "DROPSCORE_MAX_RENDERS": 8,
+    "DROPSCORE_MAX_EDITS": 8,
     "DROPSCORE_DISCONNECT_WAITS": "1,1,1,1,1",
 }
 
@@ -24,7 +25,7 @@ def all_done_and_paid_once(seen: Seen) -> None:
 
 
 def test_the_late_write_of_a_frozen_worker_is_refused(tmp_path: Path, clip: Path) -> None:
-    with Stage(tmp_path, "--think-s", "2", DROPSCORE_LEASE=2, **QUICK) as stage:
+    with Stage(tmp_path, "--think-s", "5", DROPSCORE_LEASE=2, **QUICK) as stage:
         seen = frozen_worker(stage, clip, lease_s=2)
         all_done_and_paid_once(seen)
         assert "stale write refused" in seen.logs or "lease lost" in seen.logs

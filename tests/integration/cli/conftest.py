@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import server
-from cli.folders import Folders
+from cli import embedded_redis
+from cli.paths import Folders
 
 STANDINS = Path(__file__).with_name("standins")
 COMMAND = (sys.executable, "-P", "-c", "from cli.main import main; main()")
@@ -64,7 +64,13 @@ class Place:
 
     def environment(self, **extra: str) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
-        return {**kept, "PYTHONPATH": str(STANDINS), "PYTHONUTF8": "1", **extra}
+        return {
+            **kept,
+            "PYTHONPATH": str(STANDINS),
+            "PYTHONUTF8": "1",
+            "XDG_STATE_HOME": str(self.folder / ".known"),
+            **extra,
+        }
 
     def start(self, *arguments: str, **extra: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
@@ -111,7 +117,7 @@ class Place:
         gone = until(lambda: not self.alive(), 8.0)
         for pid in self.alive():
             os.kill(pid, signal.SIGKILL)
-        server.tidy(self.state)  # what a killed run could not
+        embedded_redis.remove_socket_folder(self.state)  # what a killed run could not
         assert gone, "processes of this test survived it"
 
 

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from jobs.budget import Budget
-from jobs.connection import connect
 from jobs.ledger import Ledger
+from jobs.limits import CreditBudget
+from jobs.redis import connect
 from tests.documented import documented, keys
 
 pytestmark = pytest.mark.integration
@@ -43,7 +43,7 @@ def cloud(service, redis_url):
 
 def test_the_balance_of_an_anonymous_account_that_is_made_once(place, cloud, ledger_of):
     unknown = checks_of(place.run("doctor", "--json", **cloud))
-    assert "none yet" in unknown["account"]["said"]
+    assert "none yet" in unknown["account"]["message"]
     first = place.run("credits", "--json", **cloud)
     assert first.returncode == 0, first.stderr
     said = json.loads(first.stdout)
@@ -67,7 +67,7 @@ def test_the_balance_of_an_anonymous_account_that_is_made_once(place, cloud, led
 def ledger_of(redis_url):
     client = connect(redis_url)
     client.flushall()
-    yield Budget(Ledger(client))
+    yield CreditBudget(Ledger(client))
     client.close()
 
 
@@ -79,26 +79,26 @@ def test_a_token_that_is_refused_is_code_7_and_fails_the_check(place, cloud):
     token = "nmv_usr_" + "x" * 20
     refused = place.run("credits", NEMO_TOKEN=token, **cloud)
     assert (refused.returncode, refused.stderr.count("\n")) == (7, 1)
-    examined = place.run("doctor", NEMO_TOKEN=token, **cloud)
-    assert examined.returncode == 1
-    assert "account" in examined.stdout
-    assert token not in refused.stderr + examined.stdout + examined.stderr
+    checkup = place.run("doctor", NEMO_TOKEN=token, **cloud)
+    assert checkup.returncode == 1
+    assert "account" in checkup.stdout
+    assert token not in refused.stderr + checkup.stdout + checkup.stderr
 
 
-def test_servers_that_are_away_fail_and_say_how_to_mend_it(place, tmp_path):
+def test_servers_that_are_away_fail_and_say_how_to_fix_it(place, tmp_path):
     gone = {"DROPSCORE_REDIS_URL": f"unix://{tmp_path}/none.sock", "NEMO_API_URL": "http://127.0.0.1:9"}
-    examined = place.run("doctor", "inbox", "nowhere", "--json", **gone)
-    found = checks_of(examined)
-    assert examined.returncode == 1
+    checkup = place.run("doctor", "inbox", "nowhere", "--json", **gone)
+    found = checks_of(checkup)
+    assert checkup.returncode == 1
     assert {name for name, check in found.items() if check["state"] == "fail"} == {
         "redis",
         "service",
         "folder",
     }
-    assert all(check["mend"] for check in found.values() if check["state"] == "fail")
+    assert all(check["fix"] for check in found.values() if check["state"] == "fail")
 
 
 def test_a_fresh_place_is_well_and_stays_as_it_is(place):
-    examined = place.run("doctor", "inbox")
-    assert (examined.returncode, examined.stderr) == (0, "")
+    checkup = place.run("doctor", "inbox")
+    assert (checkup.returncode, checkup.stderr) == (0, "")
     assert [path.name for path in place.folder.iterdir()] == ["inbox"]

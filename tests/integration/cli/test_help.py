@@ -46,7 +46,8 @@ def test_help_fits_a_terminal_and_shows_an_example(monkeypatch, capsys, name):
 
 def test_every_word_of_the_expected_command_line_is_there():
     wanted = "run watch submit worker studio status results retry resume pause drain cancel tweak credits"
-    assert {*wanted.split(), "report", "skills", "doctor", "samples"} == set(NAMES)
+    wanted += " report skills open doctor samples forget clean create redo web preview"
+    assert set(wanted.split()) == set(NAMES)
 
 
 def test_bash_completes_commands_and_options(tmp_path):
@@ -54,9 +55,8 @@ def test_bash_completes_commands_and_options(tmp_path):
     if not shutil.which("bash"):
         pytest.skip("no bash here")
     home = {"HOME": str(tmp_path), "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}
-    script = subprocess.run(
-        [PROGRAM, "--show-completion", "bash"], env=home, capture_output=True, text=True, check=True
-    ).stdout
+    line = "dropscore --show-completion; exit $?"  # the shell is found by its process
+    script = subprocess.run(["bash", "-c", line], env=home, capture_output=True, text=True, check=True).stdout
     ask = 'COMP_WORDS=(dropscore "$1" "$2"); COMP_CWORD=$3; _dropscore_completion dropscore\n'
     ask += 'echo "${COMPREPLY[@]}"'
     (tmp_path / "completion.bash").write_text(script + ask)
@@ -65,7 +65,7 @@ def test_bash_completes_commands_and_options(tmp_path):
         argv = ["bash", tmp_path / "completion.bash", first, second, str(at)]
         return subprocess.run(argv, env=home, capture_output=True, text=True, check=True).stdout.split()
 
-    assert offered("re", "", 1) == ["results", "report", "retry", "resume"]
+    assert offered("re", "", 1) == ["results", "report", "retry", "redo", "resume"]
     assert "--resend" in offered("retry", "--re", 2)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
@@ -11,7 +12,7 @@ from tests.documented import documented, keys, sections
 
 pytestmark = pytest.mark.integration
 
-SERVICES = {"worker", "watch", "studio"}  # they print no answer
+SERVICES = {"worker", "watch", "studio", "web"}  # they print no answer
 
 
 def asked(place, *arguments, code=0, **extra):
@@ -35,7 +36,9 @@ def test_a_run_prints_its_ending_and_tells_the_rest_on_standard_error(place):
     assert seen["outbox"] == str(place.folder / "outbox")
     assert "a.mp4: done in" in err
     twin, original = (str(place.inbox / name) for name in ("twin.mp4", "a.mp4"))
-    assert {frozenset(row.values()) for row in seen["duplicates"]} == {frozenset((twin, original))}
+    (row,) = seen["duplicates"]
+    assert {row["source"], row["same_as"]} == {twin, original}
+    assert row["output"] in {str(place.folder / "outbox" / name) for name in ("a.mp4", "twin.mp4")}
     assert keys(seen) - keys(seen["files"]) <= documented("run INBOX") | {"source"}
     assert keys(seen["files"]) <= documented("status JOB")
     assert keys(asked(place, "status")[0]) <= documented("status")
@@ -45,18 +48,21 @@ def test_a_run_prints_its_ending_and_tells_the_rest_on_standard_error(place):
 
 
 def test_a_held_run_names_the_gate_and_orders_answer(place):
-    place.drop("credits-1.mp4", "fail-1.mp4", "a.mp4")
+    place.drop("fail-1.mp4", "a.mp4")
+    asked(place, "run", "inbox", "--once", code=1)
+    place.drop("credits-1.mp4")
     seen, _ = asked(place, "run", "inbox", "--once", code=4)
+    assert [Path(result["source"]).name for result in seen["standing"]] == ["fail-1.mp4"]
     (held,) = seen["held"]
-    assert (held["gate"], held["parked"], seen["left"]) == ("credits", 1, 1)
+    assert (held["gate"], held["waiting"], seen["left"]) == ("credits", 1, 1)
     assert keys(held) <= documented("run INBOX")
     resumed, _ = asked(place, "resume")
-    assert resumed == {"opened": [{"gate": "credits", "files": 1}]}
+    assert resumed == {"opened": [{"gate": "credits", "files": 1}], "drain_ended": False}
     assert [asked(place, "pause")[0]["new"] for _ in range(2)] == [True, False]
-    assert asked(place, "drain")[0] == {"draining": True, "in_work": 0}
+    assert asked(place, "drain")[0] == {"draining": True, "in_work": 1}
     retried, err = asked(place, "retry", "inbox/a.mp4", "inbox/fail-1.mp4", code=1)
     refused, queued = retried["jobs"]
-    assert (refused["error"]["class"], refused["state"]) == ("NotAllowed", "done")
+    assert (refused["error"]["code"], refused["state"]) == ("not_allowed", "done")
     assert (queued["error"], queued["state"], queued["step"]) == (None, "queued", "edit")
     assert err.count("\n") == 1
     cancelled, _ = asked(place, "cancel", "inbox/fail-1.mp4")
@@ -76,7 +82,7 @@ def test_a_run_that_is_stopped_at_once_is_an_error(place):
     process.terminate()
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert json.loads(out)["error"]["class"] == "Interrupted"
+    assert json.loads(out)["error"]["code"] == "interrupted"
 
 
 def test_a_tweak_is_a_job_of_its_own(place):
@@ -118,19 +124,19 @@ def test_samples_submit_and_the_page(place):
 @pytest.mark.parametrize(
     ("arguments", "code", "kind"),
     [
-        (["run", "nowhere"], 2, "Unusable"),
-        (["status"], 2, "Unusable"),
-        (["results", "--state", "gone"], 2, "Usage"),
-        (["retry"], 2, "Unusable"),
-        (["watch", "inbox"], 2, "Usage"),
-        (["run", "inbox", "--backend", "moon"], 2, "ConfigError"),
-        (["credits"], 2, "Unusable"),
+        (["run", "nowhere"], 2, "unusable"),
+        (["status"], 2, "unusable"),
+        (["results", "--state", "gone"], 2, "usage"),
+        (["retry"], 2, "unusable"),
+        (["watch", "inbox"], 2, "usage"),
+        (["run", "inbox", "--backend", "moon"], 2, "config_error"),
+        (["credits"], 2, "unusable"),
     ],
 )
 def test_an_error_is_one_object_and_the_same_line_for_people(place, arguments, code, kind):
     seen, err = asked(place, *arguments, code=code)
     assert list(seen) == ["error"]
-    assert (seen["error"]["class"], seen["error"]["exit_code"]) == (kind, code)
+    assert (seen["error"]["code"], seen["error"]["exit_code"]) == (kind, code)
     assert err == f"dropscore: {seen['error']['message']}\n"
     assert set(seen["error"]) <= documented("error")
 
@@ -139,6 +145,15 @@ def test_an_error_is_one_object_and_the_same_line_for_people(place, arguments, c
 def test_a_secret_in_an_error_is_masked_in_both(place, word):
     seen, err = asked(place, "run", word, code=2)
     assert "secret123" not in json.dumps(seen) + err
+
+
+def test_forgetting_and_cleaning_answer(place):
+    place.drop("a.mp4")
+    asked(place, "run", "inbox", "--once")
+    forgotten, _ = asked(place, "forget", "--older-than", "90d")
+    assert forgotten == {"forgotten": 0}
+    cleaned, _ = asked(place, "clean", "-n")
+    assert keys(cleaned) <= documented("clean")
 
 
 def test_a_list_of_skills_and_a_check_up(place):
@@ -162,7 +177,7 @@ def test_status_watch_prints_a_line_for_each_change(place):
     ]
     (place.folder / "other").mkdir()
     run = place.start("run", "other", STANDIN_PACE="0.01")
-    place.pid_of("-m worker")
+    place.pid_of("worker.app")
     watching = place.start("status", "--watch", "--json")
     assert json.loads(watching.stdout.readline())["total"] == 0
     subprocess.run([*clip, str(place.inbox / "a.mp4")], check=True, stdin=subprocess.DEVNULL)

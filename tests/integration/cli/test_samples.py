@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from cli.errors import Unusable
-from cli.samples import CLIPS, make
+from cli.samples import copy_samples
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return make(tmp_path_factory.mktemp("samples") / "inbox")
+    return copy_samples(tmp_path_factory.mktemp("samples") / "inbox")
 
 
 def decoded(path):
@@ -26,14 +26,15 @@ def decoded(path):
 
 
 def test_three_clips_of_five_to_eight_seconds_at_640_by_360(made):
-    assert [path.name for path in made] == [clip.name for clip in CLIPS]
-    for path, clip in zip(made, CLIPS, strict=True):
+    lengths_s = {"quiet-sky.mp4": 6, "talk.mp4": 7, "two-scenes.mp4": 8}
+    assert [path.name for path in made] == [*lengths_s]
+    for path in made:
+        assert path.stat().st_size < 150_000
         with av.open(str(path)) as container:
-            assert 5 <= clip.length_s <= 8
-            assert container.duration / 1e6 == pytest.approx(clip.length_s, abs=0.1)
+            assert container.duration / 1e6 == pytest.approx(lengths_s[path.name], abs=0.1)
             video = container.streams.video[0]
             assert (video.width, video.height, video.codec.name) == (640, 360, "h264")
-            assert bool(container.streams.audio) == (clip.sound is not None)
+            assert bool(container.streams.audio) == (path.name != "quiet-sky.mp4")
     assert [*made[0].parent.glob(".*")] == []
 
 
@@ -51,7 +52,7 @@ def test_the_voice_has_the_rhythm_of_speech(made):
     _, sound = decoded(made[1])
     loud = np.abs(sound[: len(sound) // 480 * 480].reshape(-1, 480)).max(axis=1) > 0.02  # 10 ms windows
     begins = int(np.count_nonzero(loud[1:] & ~loud[:-1]))
-    assert 2.5 <= begins / 7 <= 6  # syllables a second
+    assert 1.5 <= begins / 7 <= 6  # syllables a second
     assert 0.2 < 1 - loud.mean() < 0.6  # pauses
     spectrum = np.abs(np.fft.rfft(sound)) ** 2
     pitches = np.fft.rfftfreq(len(sound), 1 / 48_000)
@@ -59,12 +60,12 @@ def test_the_voice_has_the_rhythm_of_speech(made):
 
 
 def test_the_same_clips_each_time_and_none_where_files_are(made, tmp_path):
-    again = make(tmp_path / "inbox")
+    again = copy_samples(tmp_path / "inbox")
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in made]
-    assert make(tmp_path / "inbox") == []
+    assert copy_samples(tmp_path / "inbox") == []
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(Unusable, match="the samples cannot be written there"):
-        make(tmp_path / "file" / "inbox")
+        copy_samples(tmp_path / "file" / "inbox")

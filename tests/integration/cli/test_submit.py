@@ -34,7 +34,7 @@ def test_a_bad_row_stops_all_unless_it_is_skipped(place, clips):
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == (
         "dropscore: list.csv, row 3: inbox/gone.mp4 does not exist\n"
-        "dropscore: nothing was submitted; mend these, or say --skip-bad\n"
+        "dropscore: nothing was submitted; correct these rows, or leave them out with --skip-bad\n"
     )
     assert not place.state.exists()
     said = place.run("submit", "--manifest", "list.csv", "--skip-bad")
@@ -61,7 +61,7 @@ def test_what_was_submitted_is_finished_by_the_next_run(place, clips):
 def test_submitted_beside_a_run_it_begins_at_once_and_twice_is_once(place, clips):
     (place.folder / "other").mkdir()
     run = place.start("run", "other", STANDIN_PACE="0.01")
-    place.pid_of("-m worker")
+    place.pid_of("worker.app")
     said = place.run("submit", "inbox/a.mp4")
     assert (said.returncode, "They begin" in said.stdout) == (0, False), said.stderr
     again = place.run("submit", "inbox/a.mp4")
@@ -77,7 +77,7 @@ def test_status_watch_needs_a_run_and_follows_it(place, clips):
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     (place.folder / "other").mkdir()
     run = place.start("run", "other", STANDIN_PACE="0.01")
-    place.pid_of("-m worker")
+    place.pid_of("worker.app")
     watching = place.start("status", "--watch")
     assert watching.stdout.readline() == "No files yet.\n"
     place.run("submit", "inbox/a.mp4")

@@ -12,9 +12,13 @@ import pytest
 
 from cli import main as command_line
 from config.settings import load
-from jobs.connection import connect
-from jobs.ledger import Ledger, Move
-from jobs.model import Checkpoint, SessionRef, Spec, State, Step, UploadRef
+from jobs.lease import Lease
+from jobs.ledger import Ledger, StepResult
+from jobs.model import Checkpoint, JobSpec, SessionRef, State, Step, UploadRef
+from jobs.redis import connect
+from jobs.result import write_result
+from jobs.sources import Sources
+from tests.conftest import LIMITS
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +42,7 @@ def ledger(redis_url: str) -> Iterator[Ledger]:
     """An empty ledger on a real server: other processes look into it too."""
     client = connect(redis_url)
     client.flushall()
-    yield Ledger(client)
+    yield Ledger(client, limits=LIMITS)
     client.close()
 
 
@@ -75,7 +79,7 @@ def test_the_flag_is_the_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def done(ledger: Ledger, tmp_path: Path) -> str:
-    spec = Spec(
+    spec = JobSpec(
         source=str(tmp_path / "clip.mp4"),
         root=str(tmp_path),
         output="",
@@ -86,10 +90,14 @@ def done(ledger: Ledger, tmp_path: Path) -> str:
         created=time.time(),
     )
     ledger.submit("first", spec, [str(tmp_path / "out" / "clip.mp4")], note="seen")
+    ledger.fetch_due(10, 30)
     job = ledger.claim("first", Step.UPLOAD, "me", 30)
     assert job is not None
-    point = Checkpoint(session=SessionRef(session_id="s1"), upload=UploadRef(filename="clip.mp4"))
-    ledger.move(job, Move(State.DONE, Step.DOWNLOAD), point, ())
+    lease = Lease(job, ledger, 30)
+    lease.save(Checkpoint(session=SessionRef(session_id="s1"), upload=UploadRef(filename="clip.mp4")))
+    (tmp_path / "out").mkdir()
+    write_result(job.evolve(state=State.DONE, checkpoint=lease.checkpoint))
+    lease.commit(StepResult(State.DONE, Step.DOWNLOAD), ())
     return "first"
 
 
@@ -115,14 +123,16 @@ def test_a_tweak_is_a_job_that_goes_on_in_the_session_of_the_first(
     first = done(ledger, tmp_path)
     assert called(monkeypatch, capsys, "tweak", first, "softer") == (
         0,
-        "out/clip.v2.mp4: goes on at upload\n",
+        "out/clip.v2.mp4: queued\n",
     )
     code, said = called(monkeypatch, capsys, "tweak", first, "softer")
     assert (code, said) == (0, "out/clip.v2.mp4: was asked for already, queued\n")
     second = next(ledger.all_in(State.QUEUED))
     assert (second.spec.parent, second.spec.instructions) == (first, ("softer",))
     assert second.checkpoint.session == SessionRef(session_id="s1")
-    assert ledger.seen([second.spec.source]) == [("seen", second.id)]  # the file itself is not taken in again
+    assert Sources(ledger).seen([second.spec.source]) == [
+        ("seen", second.id)
+    ]  # the file itself is not taken in again
     code, said = called(monkeypatch, capsys, "tweak", second.id, "louder")
     assert code == 1
     assert "only what is done can be changed" in said

@@ -4,20 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from config.celery_app import make_app
 from config.settings import load
 from jobs.model import State
 from producer.backlog import Action, Backlog
-from producer.errors import BrokenManifest
-from producer.instructions import Wish
+from producer.errors import UnusableManifest
+from producer.instructions import InstructionSpec
 from producer.manifest import Entry, read_manifest
-from producer.submit import Fate, Submitter
+from producer.submit import SubmissionOutcome, Submitter
 
 pytestmark = pytest.mark.integration
 
 
 def entry(source, **wish):
-    return Entry(str(source), Wish.model_validate(wish))
+    return Entry(str(source), InstructionSpec.model_validate(wish))
 
 
 @pytest.fixture
@@ -27,8 +26,7 @@ def backlog(bench):
 
 @pytest.fixture
 def submitter(bench):
-    url = bench.settings.redis_url.get_secret_value()
-    return Submitter(bench.ledger, make_app(url, bench.settings))
+    return Submitter(bench.ledger)
 
 
 def plan(backlog, *entries):
@@ -52,7 +50,7 @@ def test_a_plan_says_what_it_costs_and_writes_nothing(bench, backlog, unlike):
     assert there.credits == 2 * 2 * bench.settings.edit_credits
     assert there.size_bytes == 2 * len(unlike(1))
     assert there.takes_s == (20.0, 40.0)
-    assert bench.client.keys("dropscore:*") == []
+    assert bench.client.keys("dropscore:job:*") == []
     assert not bench.outbox.exists()
 
 
@@ -60,17 +58,19 @@ def test_a_submitted_plan_waits_behind_files_dropped_by_hand(bench, backlog, sub
     bench.put("album/sub/b.mp4", unlike(2))
     bench.put("album/words.mp4", b"words")
     there = plan(backlog, entry(bench.inbox / "album"))
-    assert [taken.fate for taken in backlog.submit(there, submitter)] == [Fate.REFUSED, Fate.NEW]
+    assert [taken.fate for taken in backlog.submit(there, submitter)] == [
+        SubmissionOutcome.REFUSED,
+        SubmissionOutcome.NEW,
+    ]
     (refused, queued) = sorted(bench.jobs(), key=lambda job: job.state)
     assert (refused.state, queued.state) == (State.FAILED, State.QUEUED)
     assert queued.spec.output == str(bench.outbox / "sub" / "b.mp4")
-    assert queued.spec.priority == 1
-    assert bench.client.llen("dropscore:broker:dropscore.backlog") == 1
+    assert queued.spec.backlog
     again = plan(backlog, entry(bench.inbox / "album"))
     assert {row.why for row in again.rows if row.action is Action.SKIP} == {
         f"submitted already (job {queued.id}, queued)"
     }
-    assert [taken.fate for taken in backlog.submit(again, submitter)] == [Fate.KNOWN]
+    assert [taken.fate for taken in backlog.submit(again, submitter)] == [SubmissionOutcome.KNOWN]
 
 
 def test_urls_are_left_to_the_service_to_fetch(bench, backlog, submitter):
@@ -96,7 +96,7 @@ def test_a_manifests_columns_reach_the_job(bench, backlog, submitter, unlike):
     (job,) = bench.jobs()
     assert job.spec.instructions == ("calm a",)
     assert job.spec.output == str(bench.outbox / "final" / "a.mp4")
-    assert job.spec.priority == 9
+    assert job.spec.backlog
 
 
 def test_a_file_that_is_still_written_is_not_submitted(bench, backlog, unlike):
@@ -109,7 +109,7 @@ def test_a_file_that_is_still_written_is_not_submitted(bench, backlog, unlike):
 
     (row,) = backlog.plan([entry(there)], sleep=grow).rows
     assert row.action is Action.SKIP
-    assert "still being written" in row.why
+    assert "not whole yet" in row.why
 
 
 def test_a_link_that_a_person_names_is_followed_and_nothing_is_refused_silently(bench, backlog, unlike):
@@ -117,7 +117,7 @@ def test_a_link_that_a_person_names_is_followed_and_nothing_is_refused_silently(
     (bench.inbox / "link.mp4").symlink_to(bench.inbox / "a.mp4")
     (row,) = plan(backlog, entry(bench.inbox / "link.mp4")).rows
     assert row.source == str(bench.inbox / "a.mp4")
-    with pytest.raises(BrokenManifest, match="is no file"):
+    with pytest.raises(UnusableManifest, match="is not a file"):
         plan(backlog, entry(bench.inbox / "none.mp4"))
 
 
@@ -127,8 +127,8 @@ def test_the_runs_wish_is_farther_than_a_sidecar_and_nearer_than_the_skill(bench
     bench.put("b.mp4.txt", b"from the sidecar\n")
     flags = {"redis_url": "redis://unused", "instruction": "from the settings", "settle_s": 0}
     settings = load(flags, environ={})
-    wish = Wish.model_validate({"instructions": "from the flag", "priority": 5})
+    wish = InstructionSpec.model_validate({"instructions": "from the flag", "priority": 5})
     backlog = Backlog(bench.ledger, bench.outbox, settings, wish, skill="music-ab2n")
     specs = [row.prepared.spec for row in plan(backlog, entry(bench.inbox)).rows]
     assert [spec.instructions for spec in specs] == [("from the flag",), ("from the sidecar",)]
-    assert {(spec.skill, spec.priority) for spec in specs} == {("music-ab2n", 5)}
+    assert {(spec.skill, spec.backlog) for spec in specs} == {("music-ab2n", True)}

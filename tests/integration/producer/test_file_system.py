@@ -1,10 +1,11 @@
 """A random file system script against producer and ledger: each settled file is submitted exactly once.
 
-Time is the test's own: the loop is driven turn by turn, so that no example sleeps.
+Time is the test's own: the loop is driven step by step, so that no example sleeps.
 """
 
 import os
 import shutil
+import time
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -15,13 +16,13 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from jobs.ledger import Ledger
 from producer.fingerprint import fingerprint
-from producer.instructions import Defaults, Wish
-from producer.loop import Producer, Timing
-from producer.roots import Homes, Watched
+from producer.instructions import Defaults, InstructionSpec
+from producer.pipeline import Pipeline, Policy
+from producer.roots import Roots, WatchedRoot
 from producer.scan import Rules
-from producer.settle import Settler
+from producer.service import Producer, Timing
+from producer.stability import StabilityTracker
 from producer.submit import Submitter
-from producer.take import Taker
 from producer.watch import Watcher
 
 pytestmark = pytest.mark.integration
@@ -29,9 +30,19 @@ SETTLE_S = 2.0
 NAMES = st.sampled_from(["a.mp4", "b.mp4", "sub/c.mp4"])
 
 
-class _Silent:
-    def send_task(self, name, *, args, **options):
-        return None
+class _Service:
+    """Nothing but files: no hours of work, no hooks."""
+
+    newest_first = ignore_existing = False
+    left_out = ()
+
+    def tick(self):
+        pass
+
+    handle_delivered = tick
+
+    def why_held(self):
+        return ""
 
 
 class FileSystem(RuleBasedStateMachine):
@@ -57,17 +68,22 @@ class FileSystem(RuleBasedStateMachine):
     def _start(self):
         root = str(self.root)
         ledger = Ledger(self.client)
-        defaults = Defaults(Wish.model_validate({}), "add-music", self.skills)
-        homes = Homes([Watched(root, str(self.outbox))])
-        taker = Taker(ledger, Submitter(ledger, _Silent()), homes, defaults)
+        defaults = Defaults(InstructionSpec.model_validate({}), "add-music", self.skills)
+        roots = Roots([WatchedRoot(root, str(self.outbox))])
+
+        def wall():
+            return time.time() + 3600  # what is cut short is refused at once
+
+        pipeline = Pipeline(ledger, Submitter(ledger), roots, defaults, Policy(SETTLE_S), wall)
         self.producer = Producer(
             [Watcher(root, "poll", SimpleQueue())],
             Rules(),
-            Settler(SETTLE_S),
-            taker,
+            StabilityTracker(SETTLE_S),
+            pipeline,
             SimpleQueue(),
             Timing(0.5, 0.5),
-            clock=lambda: self.now,
+            _Service(),
+            monotonic=lambda: self.now,
         )
 
     def _touched(self, name):
@@ -120,7 +136,7 @@ class FileSystem(RuleBasedStateMachine):
         (self.root / to).parent.mkdir(exist_ok=True)
         (self.root / name).rename(self.root / to)
         del self.changed[name]
-        self.changed[to] = self.now  # a name of its own must be calm anew
+        self.changed[to] = self.now  # a name of its own must be calm by itself
 
     @precondition(lambda self: not self.away and self.changed)
     @rule(data=st.data(), to=NAMES)
@@ -147,7 +163,7 @@ class FileSystem(RuleBasedStateMachine):
         end = self.now + seconds
         while self.now < end:
             self.now = min(self.now + 0.25, end)
-            self.producer.turn()
+            self.producer.step()
         if not self.away:
             calm = (name for name, at in self.changed.items() if self.now - at >= SETTLE_S)
             self.whole |= {self._print(name) for name in calm}
@@ -179,7 +195,7 @@ def test_each_settled_file_is_submitted_exactly_once(bench, clip, tmp_path):
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=80,
+            max_examples=50,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

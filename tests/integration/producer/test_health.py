@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs.connection import connect
+from jobs.redis import connect
 
 pytestmark = pytest.mark.integration
 
 
 def asked(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "producer.health"]
-    return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=60)
 
 
 def healthy(environment: dict[str, str]) -> int:
@@ -35,7 +35,7 @@ def test_a_producer_that_looks_is_healthy(redis_url: str, tmp_path: Path) -> Non
     command = [sys.executable, "-m", "producer", str(tmp_path / "in"), "--outbox", str(tmp_path / "out")]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as producer:
         try:
-            ends = time.monotonic() + 40
+            ends = time.monotonic() + 90
             while healthy(environment) != 0:
                 assert time.monotonic() < ends
         finally:

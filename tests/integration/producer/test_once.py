@@ -2,16 +2,18 @@
 
 import json
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from config.errors import ConfigError
+from config.skills import PUBLISHED
 from jobs.gates import Gates
-from jobs.ledger import Move
+from jobs.ledger import StepResult
 from jobs.model import Gate, Problem, State, Step
-from producer.roots import Watched
-from producer.run import Options, produce
+from producer.roots import WatchedRoot
+from producer.service import Options, produce
 
 pytestmark = pytest.mark.integration
 
@@ -29,20 +31,20 @@ def deliver(job):
     return output
 
 
-def test_every_file_becomes_one_job_with_one_message(bench, unlike):
+def test_every_file_becomes_one_job(bench, unlike):
     for number, name in enumerate(("a.mp4", "sub/b c.mp4", "sub/deep/ü\n.mp4", "-x.mp4")):
         bench.put(name, unlike(number))
     bench.put("README.md", b"left alone")
     assert bench.once() == 0
     assert bench.sources() == ["-x.mp4", "a.mp4", "sub/b c.mp4", "sub/deep/ü\n.mp4"]
     assert [job.state for job in bench.jobs()] == [State.QUEUED] * 4
-    assert bench.messages() == 4
+    assert bench.queued() == 4
     job = bench.jobs()[2]
     assert job.spec.output == str(bench.outbox / "sub" / "b c.mp4")
     assert job.spec.result == str(bench.outbox / "sub" / "b c.result.json")
     assert job.spec.duration_s == pytest.approx(1.0, abs=0.2)
     assert bench.once() == 0
-    assert bench.messages() == 4
+    assert bench.queued() == 4
 
 
 def test_an_empty_folder_is_fine(bench):
@@ -61,20 +63,20 @@ def test_what_cannot_be_taken_gets_a_failed_result_and_the_rest_goes_on(bench, u
     with (bench.inbox / "big.mp4").open("wb") as file:
         file.truncate(501 * 2**20)
     assert bench.once() == 0
-    kinds = {name: said["error"]["class"] for name, said in results(bench).items()}
+    kinds = {name: said["error"]["code"] for name, said in results(bench).items()}
     assert kinds == {
-        "words.result.json": "UnsupportedFile",
-        "empty.result.json": "EmptyFile",
-        "also empty.result.json": "EmptyFile",
-        "cut.result.json": "UnreadableFile",
-        "old.result.json": "UnsupportedFile",
-        "big.result.json": "FileTooLarge",
+        "words.result.json": "unsupported_file",
+        "empty.result.json": "empty_file",
+        "also empty.result.json": "empty_file",
+        "cut.result.json": "unfinished_file",
+        "old.result.json": "unsupported_file",
+        "big.result.json": "file_too_large",
     }
     for said in results(bench).values():
         assert said["state"] == "failed"
         assert said["error"]["advice"]
         assert "\n" not in said["error"]["message"]
-    assert bench.messages() == 1
+    assert bench.queued() == 1
 
 
 def test_a_refused_file_that_is_mended_is_taken(bench, unlike):
@@ -97,7 +99,7 @@ def killed(*_arguments):
 def test_killed_before_a_result_is_written_it_is_written_later(bench, monkeypatch):
     there = bench.put("a.mp4", b"words")
     with monkeypatch.context() as patch, pytest.raises(_Killed):
-        patch.setattr("producer.submit.result.write", killed)
+        patch.setattr("producer.submit.result.write_result", killed)
         bench.once()
     assert results(bench) == {}
     bench.once()
@@ -105,7 +107,7 @@ def test_killed_before_a_result_is_written_it_is_written_later(bench, monkeypatc
     assert len(bench.jobs()) == 1
 
 
-@pytest.mark.parametrize("place", ["_agree", "different"])
+@pytest.mark.parametrize("place", ["_agree", "prepare_by_full_hash"])
 def test_killed_while_a_twin_is_compared_it_is_taken_later(bench, unlike, monkeypatch, place):
     size_bytes = 4 * 2**20
     one, two = bytearray(unlike(1, size_bytes)), bytearray(unlike(1, size_bytes))
@@ -128,14 +130,21 @@ def test_copies_are_duplicates_of_the_first(bench, unlike):
     assert bench.duplicates() == {str(bench.inbox / "b/copy.mp4"): bench.jobs()[0].id}
 
 
-def begin(bench, **move):
-    """A worker takes the only job, and leaves it as `move` says."""
-    ledger, (job,) = bench.ledger, bench.jobs()
-    held = ledger.claim(job.id, Step.UPLOAD, "w", 30)
-    if move.get("state") is State.PARKED:
+def begin(bench, **result):
+    """A worker takes the only job that is queued, and leaves it as `result` says."""
+    (job,) = [job for job in bench.jobs() if job.state is State.QUEUED]
+    ledger, held = bench.claim(job)
+    if result.get("state") is State.PARKED:
         Gates(ledger).close(Gate.CREDITS, probe_at=0.0, message="none are left", advice="get some")
-    if move:
-        assert ledger.move(held, Move(**move), held.checkpoint, ())
+    if result:
+        assert ledger.commit(held, StepResult(**result), {}, ())
+    return ledger, held
+
+
+def is_claimable(bench, job):
+    with suppress(AssertionError):
+        return bench.claim(job)[1] is not None
+    return False
 
 
 def test_a_file_moved_after_its_upload_is_a_duplicate(bench, unlike):
@@ -146,7 +155,7 @@ def test_a_file_moved_after_its_upload_is_a_duplicate(bench, unlike):
     bench.once()
     assert list(bench.duplicates()) == [str(bench.inbox / "moved.mp4")]
     assert bench.sources() == ["a.mp4"]
-    assert bench.messages() == 1
+    assert bench.queued() == 1
 
 
 @pytest.mark.parametrize(
@@ -155,7 +164,7 @@ def test_a_file_moved_after_its_upload_is_a_duplicate(bench, unlike):
         ({}, State.QUEUED),
         ({"state": State.WAITING, "step": Step.UPLOAD, "due": 0.0}, State.WAITING),
         ({"state": State.PARKED, "step": Step.UPLOAD, "reason": "credits"}, State.PARKED),
-        ({"state": State.FAILED, "step": Step.UPLOAD, "problem": Problem(kind="SourceGone")}, State.QUEUED),
+        ({"state": State.FAILED, "step": Step.UPLOAD, "problem": Problem(code="source_gone")}, State.QUEUED),
     ],
 )
 def test_a_job_follows_its_file_that_was_moved_before_the_upload(bench, unlike, meanwhile, after):
@@ -171,7 +180,7 @@ def test_a_job_follows_its_file_that_was_moved_before_the_upload(bench, unlike, 
     assert job.spec.output == str(bench.outbox / "a.mp4")
     assert (job.state, job.problem) == (after, None)
     if after is not State.PARKED:
-        assert bench.ledger.claim(job.id, Step.UPLOAD, "w", 30)
+        assert is_claimable(bench, job)
     assert bench.duplicates() == {}
     bench.once()
     assert bench.sources() == ["final/b.mp4"]
@@ -180,12 +189,13 @@ def test_a_job_follows_its_file_that_was_moved_before_the_upload(bench, unlike, 
 def test_a_file_moved_under_a_worker_is_looked_at_again(bench, unlike):
     there = bench.put("a.mp4", unlike(1))
     bench.once()
-    begin(bench)  # it runs
+    ledger, held = begin(bench)  # it runs
     there.rename(bench.inbox / "b.mp4")
     bench.once()
     assert bench.sources() == ["a.mp4"]
     (job,) = bench.jobs()
-    bench.ledger.order(job.id, State.FAILED, among=[State.RUNNING], due=None, problem='{"kind":"SourceGone"}')
+    gone = StepResult(State.FAILED, Step.UPLOAD, problem=Problem(code="source_gone"))
+    assert ledger.commit(held, gone, {}, ())
     bench.once()
     (job,) = bench.jobs()
     assert (bench.sources(), job.state, job.problem) == (["b.mp4"], State.QUEUED, None)
@@ -194,7 +204,7 @@ def test_a_file_moved_under_a_worker_is_looked_at_again(bench, unlike):
 def test_another_failure_is_not_forgotten_when_the_file_moves(bench, unlike):
     there = bench.put("a.mp4", unlike(1))
     bench.once()
-    begin(bench, state=State.FAILED, step=Step.UPLOAD, problem=Problem(kind="UnsupportedFile"))
+    begin(bench, state=State.FAILED, step=Step.UPLOAD, problem=Problem(code="unsupported_file"))
     there.rename(bench.inbox / "b.mp4")
     bench.once()
     assert (bench.sources(), bench.jobs()[0].state) == (["a.mp4"], State.FAILED)
@@ -224,15 +234,38 @@ def test_a_copy_of_what_was_written_to_since_is_still_a_copy(bench, unlike):
     assert list(bench.duplicates()) == [str(bench.inbox / "copy.mp4")]
 
 
-def test_another_instruction_is_new_work_and_never_replaces_an_output(bench, unlike):
+def test_a_sidecar_that_comes_before_the_file_is_sent_changes_its_job(bench, unlike):
     bench.put("a.mp4", unlike(1))
     bench.once()
-    bench.put("a.mp4.txt", b"calm piano for {stem}\n")
+    for text, wanted in (("calm piano for {stem}", "calm piano for a"), ("drums", "drums")):
+        bench.put("a.mp4.txt", text.encode())
+        bench.once()
+        (job,) = [job for job in bench.jobs() if job.state is State.QUEUED]
+        assert job.spec.instructions == (wanted,)
+        assert job.spec.output == str(bench.outbox / "a.mp4")
+    (bench.inbox / "a.mp4.txt").unlink()
+    for _ in range(2):
+        bench.once()
+        (job,) = [job for job in bench.jobs() if job.state is State.QUEUED]
+        assert job.spec.instructions == (PUBLISHED["add-music"].instruction,)
+        assert "drums" not in job.spec.instructions
+
+
+def test_a_sidecar_that_comes_after_the_file_was_sent_is_mentioned_and_not_paid(bench, unlike, capsys):
+    bench.put("a.mp4", unlike(1))
     bench.once()
-    first, second = sorted(bench.jobs(), key=lambda job: job.spec.created)
-    assert second.spec.instructions == ("calm piano for a",)
-    assert first.spec.output != second.spec.output
+    begin(bench, state=State.WAITING, step=Step.RENDER, due=0.0)
+    bench.put("a.mp4.txt", b"calm piano")
+    bench.put("_dropscore.toml", b'instructions = ["for all"]')
     bench.once()
+    bench.once()
+    assert len(bench.jobs()) == 1
+    assert capsys.readouterr().out.count("changed after it was sent") == 1
+    bench.put("a.mp4.txt", b"calm guitar")
+    bench.once(on_change="version")
+    second = max(bench.jobs(), key=lambda job: job.spec.created)
+    assert (second.spec.instructions, Path(second.spec.output).name) == (("calm guitar",), "a.v2.mp4")
+    bench.once(on_change="version")
     assert len(bench.jobs()) == 2
 
 
@@ -244,15 +277,25 @@ def test_again_makes_new_work_once_for_each_word(bench, unlike):
     assert len({job.spec.output for job in bench.jobs()}) == 3
 
 
+def new_ledger(bench):
+    """The state folder is lost; the outbox is handed over to a new one, as the program advises."""
+    bench.client.flushall()
+    with pytest.raises(ConfigError, match="belongs to another ledger") as raised:
+        bench.once()
+    assert "remove .dropscore-outbox" in str(raised.value)
+    assert bench.jobs() == [], "nothing is paid"
+    (bench.outbox / ".dropscore-outbox").unlink()
+
+
 def test_a_delivered_result_counts_even_with_an_empty_ledger(bench, unlike):
     bench.put("a.mp4", unlike(1))
     bench.once()
     output = deliver(bench.jobs()[0])
-    bench.client.flushall()
+    new_ledger(bench)
     bench.once()
     assert bench.jobs() == []
     output.unlink()
-    bench.client.flushall()
+    new_ledger(bench)
     bench.once()
     assert len(bench.jobs()) == 1
 
@@ -262,7 +305,7 @@ def test_a_strangers_file_in_the_outbox_is_not_replaced(bench, unlike):
     (bench.outbox / "a.mp4").write_bytes(b"a stranger's")
     bench.put("a.mp4", unlike(1))
     bench.once()
-    assert bench.jobs()[0].spec.output == str(bench.outbox / "a.mp4.mp4")
+    assert bench.jobs()[0].spec.output == str(bench.outbox / "a.v2.mp4")
 
 
 def test_outputs_that_would_collide_get_the_same_names_in_any_order(bench, unlike):
@@ -286,13 +329,13 @@ def test_a_broken_sidecar_fails_its_file_before_anything_is_paid(bench, unlike):
     bench.put("a.mp4.toml", b'instructions = ["x"]\nvolum = 3\n')
     bench.once()
     error = results(bench)["a.result.json"]["error"]
-    assert error["class"] == "BrokenInstructions"
+    assert error["code"] == "unusable_sidecar"
     assert "a.mp4.toml, line 2: " in error["message"]
-    assert bench.messages() == 0
+    assert bench.queued() == 0
     bench.put("a.mp4.toml", b'instructions = ["x"]\npriority = 3\n')
     bench.once()
     assert sorted(job.state for job in bench.jobs()) == [State.FAILED, State.QUEUED]
-    assert bench.client.llen("dropscore:broker:dropscore.backlog") == 1
+    assert [job.spec.backlog for job in bench.jobs() if job.state is State.QUEUED] == [True]
 
 
 def test_a_name_that_is_not_utf8_is_left_alone(bench, unlike):
@@ -322,8 +365,8 @@ def test_folders_that_cannot_be_used_are_one_line(bench, wrong):
 def test_each_root_has_an_outbox_and_a_session_of_its_own(bench, unlike, tmp_path):
     bench.put("one/a.mp4", unlike(1))
     bench.put("two/a.mp4", unlike(2))
-    one = Watched(str(bench.inbox / "one"), str(tmp_path / "out-one"))
-    two = Watched(str(bench.inbox / "two"), str(tmp_path / "out-two"), session="folder")
+    one = WatchedRoot(str(bench.inbox / "one"), str(tmp_path / "out-one"))
+    two = WatchedRoot(str(bench.inbox / "two"), str(tmp_path / "out-two"), session="folder")
     assert produce(bench.settings, [one, two], threading.Event(), Options(once=True)) == 0
     first, second = bench.jobs()
     assert (first.spec.root, first.spec.output) == (one.path, str(tmp_path / "out-one" / "a.mp4"))

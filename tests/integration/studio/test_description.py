@@ -13,8 +13,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from studio.app import ENDPOINTS
 from studio.openapi import describe
+from studio.server import ENDPOINTS
 from studio.settings import StudioSettings
 
 pytestmark = pytest.mark.integration

@@ -250,3 +250,16 @@ def test_a_table_from_a_file(start_studio, tmp_path):
     table.write_text('seed = 1\n[[rules]]\nendpoint = "balance"\nkind = "429"\ncount = 1\n')
     guest = start_studio("--faults", str(table)).guest()
     assert [guest.get(BALANCE).status_code for _ in range(2)] == [429, 200]
+
+
+def test_an_edit_that_lands_long_after_its_answer(guest):
+    guest.studio.faults(fault("run_sse", "status", status=503, landed=True, lands_after_s=0.8))
+    begun = time.monotonic()
+    assert guest.run("add calm music").status_code == 503
+    assert time.monotonic() - begun < 0.7, "the answer does not wait for the edit"
+    assert guest.charges() == []
+    while not guest.charges():
+        assert time.monotonic() - begun < 10
+        time.sleep(0.05)
+    assert time.monotonic() - begun >= 0.8
+    assert len(guest.state()["draft"]["t"]) == 2

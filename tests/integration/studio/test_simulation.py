@@ -7,8 +7,8 @@ import uuid
 
 import pytest
 
+from studio.rendering import draw_simulated_s
 from studio.settings import StudioSettings
-from studio.simulation import simulated_s
 
 pytestmark = pytest.mark.integration
 
@@ -23,13 +23,13 @@ def test_a_file_takes_what_its_name_draws_and_its_way_is_told(start_studio, clip
     guest.upload(clip)
     began = time.time()
     guest.edit("add music")
-    assert time.time() - began >= simulated_s("edit", "clip", settings)
+    assert time.time() - began >= draw_simulated_s("edit", "clip", settings)
     render = f"render_{uuid.uuid4().hex}"
     guest.render(render)
     url = guest.wait(render)["url"]
     assert studio.http.get(url).status_code == 200
     (made,) = studio.ledger()["renders"]
-    assert made["ended"] - made["created"] >= simulated_s("render", "clip", settings)
+    assert made["ended"] - made["created"] >= draw_simulated_s("render", "clip", settings)
     seen = studio.http.get("/_studio/traffic").json()["requests"]
     ours = [one for one in seen if one["render"] == render]
     assert {one["endpoint"] for one in ours} == {"status", "cdn"}

@@ -164,7 +164,7 @@ def test_sessions_belong_to_their_account(studio, guest):
     path = f"/api/state/nemo_agent/me/{guest.session}/latest"
     assert stranger.get(path).json()["code"] == 1002
     answer = stranger.run("add music")
-    assert (answer.status_code, answer.json()) == (404, {"detail": "Session not found"})
+    assert (answer.status_code, answer.json()) == (404, {"detail": f"Session not found: {guest.session}"})
 
 
 def test_renders_belong_to_their_account(studio, guest):

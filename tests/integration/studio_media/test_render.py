@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from studio.analyse.samples import Meter
 from studio.errors import RenderCancelled, RenderFailed
 from studio.media import probe
 from studio.music.compose import MusicSpec, beats_of
@@ -36,9 +37,10 @@ def draft_of(
     return {"t": tracks, "d": length_ms, "m": {"title": path.stem, "width": 320, "height": 180}}
 
 
-def rendered(path: Path, out: Path, draft: dict[str, Any] | None = None) -> Path:
+def rendered(path: Path, out: Path, draft: dict[str, Any] | None = None, *, small: bool = False) -> Path:
     told: list[float] = []
-    render(draft or draft_of(path), {"a": path}, out, progress=told.append, cancelled=lambda: False)
+    media = {"a": path}
+    render(draft or draft_of(path), media, out, small=small, progress=told.append, cancelled=lambda: False)
     assert told == sorted(told)
     assert told[-1] == 100.0
     assert [p.name for p in out.parent.iterdir()] == [out.name]
@@ -48,6 +50,12 @@ def rendered(path: Path, out: Path, draft: dict[str, Any] | None = None) -> Path
 def _level_db(sound: np.ndarray, from_s: float, to_s: float) -> float:
     part = sound[int(from_s * RATE) : int(to_s * RATE)]
     return float(10 * np.log10(np.mean(part**2) + 1e-12))
+
+
+def _loudness_lufs(sound: np.ndarray, from_s: float, to_s: float) -> float:
+    meter = Meter(RATE, with_peaks=False)
+    meter.take(sound[int(from_s * RATE) : int(to_s * RATE)].reshape(-1, 2).astype(np.float32))
+    return meter.lufs()
 
 
 def _frame(path: Path, at_s: float) -> np.ndarray:
@@ -137,6 +145,16 @@ def test_a_clip_without_sound_gets_music_that_is_heard(
     assert _level_db(sound, 0.0, 1.5) > -30.0
 
 
+@pytest.mark.parametrize(("volume", "lufs"), [(1.0, -14.0), (0.35, -14.8), (0.1, -25.7)])
+def test_the_volume_of_music_is_heard_where_there_is_no_other_sound(
+    media: Media, ffmpeg, tmp_path: Path, volume: float, lufs: float
+) -> None:  # type: ignore[no-untyped-def] # as above
+    draft = draft_of(media("mkv-silent"))
+    draft["t"][1]["sg"][0]["m"]["volume"] = volume
+    out = rendered(media("mkv-silent"), tmp_path / "o.mp4", draft)
+    assert ffmpeg.loudness(out).lufs == pytest.approx(lufs, abs=0.6)
+
+
 def test_music_fades_and_keeps_to_its_window(media: Media, ffmpeg, tmp_path: Path) -> None:  # type: ignore[no-untyped-def] # as above
     draft = draft_of(media("png"), mood="dreamy", start=1000, fade_in_ms=800, fade_out_ms=800)
     draft["t"][1]["sg"][0]["d"] = 1500
@@ -145,6 +163,17 @@ def test_music_fades_and_keeps_to_its_window(media: Media, ffmpeg, tmp_path: Pat
     assert _level_db(sound, 2.6, 2.9) < -80.0
     assert _level_db(sound, 1.0, 1.1) < _level_db(sound, 1.7, 1.8) - 6.0
     assert _level_db(sound, 2.4, 2.5) < _level_db(sound, 1.7, 1.8) - 6.0
+
+
+def test_music_is_louder_after_its_drop_than_before(media: Media, ffmpeg, tmp_path: Path) -> None:  # type: ignore[no-untyped-def] # as above
+    draft = draft_of(media("png"), mood="epic", fade_out_ms=0)
+    draft["d"] = draft["t"][0]["sg"][0]["d"] = 16_000
+    (whole,) = draft["t"][1]["sg"]
+    before = {"d": 8_000, "m": whole["m"] | {"without": ["drums", "bass"]}}
+    draft["t"][1]["sg"] = [before, {"d": 8_000, "m": whole["m"] | {"start": 8_000}}]
+    sound = ffmpeg.sound(rendered(media("png"), tmp_path / "out.mp4", draft))
+    before_lufs, after_lufs = (_loudness_lufs(sound, at_s, at_s + 7.0) for at_s in (0.5, 8.5))
+    assert after_lufs > before_lufs + 1.0
 
 
 def test_muting_takes_the_original_out(media: Media, ffmpeg, tmp_path: Path) -> None:  # type: ignore[no-untyped-def] # as above
@@ -171,6 +200,17 @@ def test_a_title_is_seen_while_it_lasts(media: Media, tmp_path: Path) -> None:
     )
     during, after = (np.abs(_frame(titled, at) - _frame(plain, at)).mean() for at in (1.0, 1.8))
     assert during > 2.5 * after
+
+
+def test_a_first_look_is_small_unless_its_picture_is_copied(media: Media, tmp_path: Path) -> None:
+    for name in ("drawn", "copied"):
+        (tmp_path / name).mkdir()
+    draft = draft_of(media("mp4"), fit="crop", title="Urban Dreams")
+    draft["m"].update(width=1080, height=1920)
+    drawn = rendered(media("mp4"), tmp_path / "drawn" / "out.mp4", draft, small=True)
+    assert (probe(drawn).width, probe(drawn).height) == (360, 640)
+    copied = rendered(media("mp4"), tmp_path / "copied" / "out.mp4", small=True)
+    assert (probe(copied).width, probe(copied).height) == (320, 180)
 
 
 @pytest.mark.parametrize(("fit", "edge"), [("crop", "picture"), ("pad", "black"), ("blur", "picture")])
@@ -267,8 +307,8 @@ def test_ffmpeg_that_cannot_start_is_one_clear_line(
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
     with pytest.raises(RenderFailed, match="ffmpeg could not be started"):
         render(
-            draft_of(media("mp4")),
-            {"a": media("mp4")},
+            draft_of(media("avi")),
+            {"a": media("avi")},
             tmp_path / "o.mp4",
             progress=lambda _: None,
             cancelled=lambda: False,

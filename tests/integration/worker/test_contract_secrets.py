@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from jobs.connection import connect
 from jobs.model import State
+from jobs.redis import connect
 from tests.chaos.stage import Stage
 
 pytestmark = pytest.mark.integration
@@ -33,7 +33,7 @@ FAULTS = [
 
 
 @contextmanager
-def overheard(url: str) -> Iterator[list[str]]:
+def record_commands(url: str) -> Iterator[list[str]]:
     """Every command that anyone sends to the Redis server meanwhile: messages, arguments, checkpoints."""
     heard: list[str] = []
     client = connect(url)
@@ -52,7 +52,7 @@ def _listen(monitor: "redis.client.Monitor", heard: list[str]) -> None:
         heard.append(monitor.next_command()["command"])
 
 
-def written(folder: Path) -> Iterator[tuple[str, str]]:
+def read_files(folder: Path) -> Iterator[tuple[str, str]]:
     """All files of a run but the Redis server's own, which holds the account."""
     for path in folder.rglob("*"):
         if path.is_file() and "redis" not in path.relative_to(folder).parts:
@@ -68,7 +68,7 @@ def test_a_token_is_in_nothing_that_a_run_writes(tmp_path: Path, clip: Path, reg
             secret = {"NEMO_TOKEN": account["token"]}
         faults = FAULTS[1:] if registered else FAULTS
         stage.http.post("/_studio/faults", json={"seed": 0, "rules": faults}).raise_for_status()
-        with overheard(stage.redis_url) as commands:
+        with record_commands(stage.redis_url) as commands:
             worker = stage.worker(**secret)
             ids = stage.submit(clip, 2, instructions=("add calm background music", "credits"))
             stage.wait(lambda: stage.done(ids) == 2, 60)
@@ -76,10 +76,10 @@ def test_a_token_is_in_nothing_that_a_run_writes(tmp_path: Path, clip: Path, reg
             assert worker.wait(30) == 0
         assert stage.counts() == {State.DONE: 2}
         assert any("dropscore.upload" in command for command in commands)  # message bodies were heard
-        said = [("a command", command) for command in commands if ":account:" not in command]
-        said += [(job_id, str(stage.client.hgetall(f"dropscore:job:{job_id}"))) for job_id in ids]
-        said += written(tmp_path)
-        assert len([name for name, _ in said if name.endswith(".result.json")]) == 2
-        assert [name for name, text in said if TOKEN.search(text)] == []
+        texts = [("a command", command) for command in commands if ":account:" not in command]
+        texts += [(job_id, str(stage.client.hgetall(f"dropscore:job:{job_id}"))) for job_id in ids]
+        texts += read_files(tmp_path)
+        assert len([name for name, _ in texts if name.endswith(".result.json")]) == 2
+        assert [name for name, text in texts if TOKEN.search(text)] == []
         kept = [command for command in commands if ":account:" in command and TOKEN.search(command)]
     assert bool(kept) is not registered  # the search would find one, and a person's own is kept nowhere

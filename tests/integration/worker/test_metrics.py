@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs.connection import connect
 from jobs.ledger import Ledger
 from jobs.model import State, Step
+from jobs.redis import connect
 from tests.conftest import start_redis
+from tests.integration.worker.harness import FAST, open_worker, running_studio
 from tests.integration.worker.page import Page, free_port
-from tests.integration.worker.plant import FAST, open_plant, running_studio
 from worker.metrics import Metrics
 
 pytestmark = pytest.mark.integration
@@ -26,20 +26,20 @@ def pages(
     """Before anything; after a file whose worker died and whose upload broke once; with a file parked."""
     folder, port = tmp_path_factory.mktemp("metrics"), free_port()
     with running_studio(folder / "studio") as studio:
-        told = {**FAST, "DROPSCORE_METRICS_PORT": port, "DROPSCORE_LEASE": 0.5}
-        with open_plant(redis_url, studio, folder / "out", **told) as plant:
-            plant.shop.observe.start()
+        settings = {**FAST, "DROPSCORE_METRICS_PORT": port, "DROPSCORE_LEASE": 2}
+        with open_worker(redis_url, studio, folder / "out", **settings) as worker:
             before = Page(port)
             studio.faults({"endpoint": "upload", "kind": "reset", "count": 1})
-            first = plant.submit(clip, name="first")
-            assert plant.shop.ledger.claim(first, Step.UPLOAD, "dead", 0.2)
-            plant.run()
+            first = worker.submit(clip, name="first")
+            worker.ledger.sync_clock("dead", 64)
+            assert [job.job_id for job in worker.ledger.fetch_due(1, 0.2)] == [first]
+            assert worker.ledger.claim(first, Step.UPLOAD, "dead", 0.2)
+            worker.run()
             done = Page(port)
             studio.credits(0)
-            plant.submit(clip)
-            plant.run(until=lambda: plant.counts()[State.PARKED] == 1)
+            worker.submit(clip)
+            worker.run(until=lambda: worker.counts()[State.PARKED] == 1)
             yield before, done, Page(port)
-            plant.shop.observe.close()
 
 
 def test_every_series_begins_at_zero(pages: tuple[Page, Page, Page]) -> None:
@@ -58,7 +58,7 @@ def test_a_file_is_seen_in_steps_bytes_credits_and_retries(
     assert done("step_seconds_sum", step="upload") > done("run_seconds_sum", step="upload") > 0
     assert done("runs_total", step="upload", outcome="through") == 1
     assert done("runs_total", step="download", outcome="done") == 1
-    assert done("retries_total", step="upload", error="ConnectionLost") == 1
+    assert done("retries_total", step="upload", error="connection_lost") == 1
     assert done("bytes_total", direction="up") == clip.stat().st_size
     assert done("bytes_total", direction="down") > 1000
     assert done("credits_spent_total") == 50
@@ -77,6 +77,7 @@ def test_a_dead_worker_is_seen_by_how_long_its_file_lay(pages: tuple[Page, Page,
 def test_a_closed_gate_and_what_waits_behind_it_are_seen(pages: tuple[Page, Page, Page]) -> None:
     _before, _done, parked = pages
     assert (parked("gate_closed", gate="credits"), parked("gate_parked", gate="credits")) == (1, 1)
+    assert parked("concurrency_limit", kind="edit") == 8
     assert parked("gate_closed", gate="plan") == 0
     assert parked("files", state="parked") == 1
     assert sum(parked("runs_total", step=step, outcome="parked") for step in ("upload", "edit")) == 1
@@ -98,26 +99,28 @@ def test_without_the_server_the_page_still_says_what_happened_here(tmp_path: Pat
 def test_a_port_that_is_taken_is_one_clear_line(redis_url: str) -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", port)):
-        told = {"DROPSCORE_REDIS_URL": redis_url, "DROPSCORE_METRICS_PORT": str(port)}
+        settings = {"DROPSCORE_REDIS_URL": redis_url, "DROPSCORE_METRICS_PORT": str(port)}
         ended = subprocess.run(
-            [sys.executable, "-m", "worker"],
-            env=told,
+            [sys.executable, "-m", "celery", "-q", "-A", "worker.app", "worker"],
+            env=settings,
             capture_output=True,
             timeout=30,
             text=True,
             check=False,
         )
     assert ended.returncode == 2
-    assert ended.stdout.startswith(f"dropscore worker: DROPSCORE_METRICS_PORT: 127.0.0.1:{port} cannot be")
-    assert ended.stdout.count("\n") == 1
+    lines = [line for line in ended.stderr.splitlines() if "METRICS_PORT" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"dropscore worker: DROPSCORE_METRICS_PORT: 127.0.0.1:{port} cannot be")
+    assert "Traceback" not in ended.stderr
 
 
-def test_nothing_is_imported_for_a_worker_that_is_not_watched(redis_url: str) -> None:
+def test_a_worker_without_metrics_and_notifications_imports_neither(redis_url: str) -> None:
     asked = (
-        "import sys; from config.settings import load; from jobs.connection import connect; "
-        "from jobs.ledger import Ledger; import nemo; from worker.shop import open_shop; "
-        f"open_shop(load(), Ledger(connect({redis_url!r})), nemo.http_client(1), print); "
-        "print(sorted({'prometheus_client', 'apprise', 'worker.tracing'} & set(sys.modules)))"
+        "import sys; from config.settings import load; from jobs.redis import connect; "
+        "from jobs.ledger import Ledger; import nemovideo; from worker.runtime import open_runtime; "
+        f"open_runtime(load(), Ledger(connect({redis_url!r})), nemovideo.http_client(1)); "
+        "print(sorted({'prometheus_client', 'apprise'} & set(sys.modules)))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", asked], capture_output=True, timeout=30, text=True, check=True, env={}

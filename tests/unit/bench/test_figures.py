@@ -1,4 +1,4 @@
-"""The benches' own arithmetic."""
+"""The benches' own arithmetic: medians, shares, rows, and what the service draws for a name."""
 
 from __future__ import annotations
 
@@ -6,62 +6,39 @@ import os
 
 import pytest
 
-from bench.figures import HEAD, Row, busiest, extrapolated_s, machine, scheduled_s, spread, told
-from bench.makespan import fitting
-from bench.peers.running import Ran
-from bench.stage import Drawn
+from bench.figures import HEAD, Row, machine, percentile, show, summarize
+from bench.service import EDIT_S, RENDER_S, draw_s
 
 
-@pytest.mark.parametrize(
-    ("durations_s", "slots", "expected_s"),
-    [([3, 2, 1], 1, 6), ([3, 2, 1], 2, 3), ([3, 2, 1], 9, 3), ([1, 1, 1, 5], 2, 6), ([2], 4, 2)],
-)
-def test_each_work_begins_in_the_first_slot_that_is_free(durations_s, slots, expected_s):
-    assert scheduled_s(durations_s, slots) == expected_s
+def test_medians_are_shown_with_their_spread():
+    assert summarize([3.0], "s") == "3.0 s"
+    assert summarize([3.0, 1.0, 2.0], "MB", 0) == "2 MB (1 to 3)"
 
 
-def test_what_was_measured_is_extended_by_what_each_work_must_take():
-    durations_s = [10.0, 20.0, 30.0, 60.0]
-    assert extrapolated_s(33.0, 2, durations_s, 1) == pytest.approx(33.0 * 120 / 30)
-    assert extrapolated_s(22.0, 2, durations_s, 2) == pytest.approx(22.0 * 80 / 20)
-    assert extrapolated_s(33.0, 4, durations_s, 2) == pytest.approx(33.0), "all measured: as measured"
+def test_the_99th_percentile():
+    assert percentile([float(number) for number in range(1, 101)], 0.99) == 100
+    assert percentile([float(number) for number in range(1, 201)], 0.99) == 199
+    assert percentile([], 0.99) == float("inf"), "nothing measured reaches no bar"
 
 
-@pytest.mark.parametrize(
-    ("times_s", "expected"), [([], 0), ([5.0], 1), ([0, 0.5, 1.0, 1.4, 9], 3), ([3, 1, 2], 1), ([1, 1, 1], 3)]
-)
-def test_the_busiest_second(times_s, expected):
-    assert busiest(times_s, 1.0) == expected
+@pytest.mark.parametrize(("reached", "mark", "code"), [(True, "ok", 0), (False, "MISSED", 1), (None, "", 0)])
+def test_a_missed_bar_is_shown_and_makes_the_bench_fail(reached, mark, code, capsys):
+    row = Row("files", "≤ 1", "2", "python -m bench.files", reached)
+    assert show([row], "a note") == code
+    printed = capsys.readouterr().out
+    assert printed.startswith("a note\nLoad ")
+    assert f"| files | ≤ 1 | 2 | {mark} | `python -m bench.files` |" in printed
+    assert HEAD.splitlines()[0].count("|") == str(row).count("|")
 
 
-def test_medians_are_told_with_their_spread():
-    assert told([3.0], "s") == "3.0 s"
-    assert told([3.0, 1.0, 2.0], "MB", 0) == "2 MB (1 to 3)"
-    assert spread([90.0, 100.0, 120.0]) == pytest.approx(0.2)
-    assert spread([0.0, 0.0, 9.0]) == float("inf")
+def test_the_machine_and_the_moment_are_named():
+    assert f"{os.cpu_count()} cores (" in machine()
 
 
-@pytest.mark.parametrize(("reached", "mark"), [(True, ""), (None, ""), (False, " (missed)")])
-def test_a_row_fits_under_the_head_and_tells_a_missed_bar(reached, mark):
-    row = str(Row("what", "≤ 4 s", "5 s", "python -m bench.start", reached))
-    assert row == f"| what | ≤ 4 s | 5 s{mark} | `python -m bench.start` |"
-    assert row.count("|") == HEAD.splitlines()[0].count("|")
-
-
-def test_the_machine_is_named_with_the_date():
-    assert f"{os.cpu_count()} cores" in machine()
-    assert "UTC" in machine()
-
-
-@pytest.mark.parametrize(
-    ("render_s", "polls", "whole_s"), [(3.0, 1, 5.0), (3.1, 2, 8.0), (0.0, 1, 5.0), (8.9, 3, 11.0)]
-)
-def test_a_file_ends_with_the_poll_that_sees_its_render_end(render_s, polls, whole_s):
-    one = Drawn(edit_s=2.0, render_s=render_s, poll_s=3.0)
-    assert (one.polls, one.whole_s) == (polls, whole_s)
-
-
-@pytest.mark.parametrize(("room_mb", "children"), [(200, 5), (199, 5), (170, 4), (60, 1), (10, 1)])
-def test_as_many_children_as_fit_beside_the_pool_itself(room_mb, children):
-    trial = Ran(took_s=1.0, peak_mb=110.0, children_mb=60.0)
-    assert fitting(trial, room_mb) == children
+def test_what_a_file_takes_is_drawn_from_its_name_within_the_contracts_ranges():
+    drawn = [draw_s("edit", f"clip{number}.mp4", 1.0) for number in range(500)]
+    assert EDIT_S[0] <= min(drawn) < EDIT_S[0] + 1
+    assert EDIT_S[1] - 1 < max(drawn) <= EDIT_S[1]
+    assert RENDER_S[0] <= draw_s("render", "clip.mp4", 1.0) <= RENDER_S[1]
+    assert draw_s("edit", "alone__hand1.mp4", 1.0) == draw_s("edit", "late__hand1.mp4", 1.0)
+    assert draw_s("edit", "clip1.mp4", 0.1) == pytest.approx(draw_s("edit", "clip1.mp4", 1.0) / 10)

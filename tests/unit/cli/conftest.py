@@ -4,11 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from cli.folders import Folders
-from cli.follow import Snapshot
-from jobs.model import Checkpoint, Job, RenderRef, Spec, State, Step, StepRecord
+from cli.output.snapshot import Snapshot
+from cli.paths import Folders
+from jobs.model import Checkpoint, Job, JobSpec, RenderRef, State, Step, StepRecord
 
 NOW = 1_000_000.0
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))
 
 
 @pytest.fixture
@@ -22,7 +27,7 @@ def make_job(folders):
         name="a.mp4", state=State.RUNNING, step=Step.POLL, *, percent=0.0, problem=None, updated=NOW, **more
     ):
         source = str(folders.inbox / name)
-        spec = Spec(
+        spec = JobSpec(
             source=source,
             root=str(folders.inbox),
             output=str(folders.outbox / Path(name).with_suffix(".mp4").name),
@@ -39,13 +44,14 @@ def make_job(folders):
             spec=spec,
             state=state,
             step=step,
-            epoch=1,
+            fence="f",
             attempts=0,
             crashes=0,
             until=0.0,
-            begun=True,
             reason=more.pop("reason", ""),
-            checkpoint=Checkpoint(render=RenderRef(render_id="r", progress=percent)),
+            checkpoint=Checkpoint(
+                render=RenderRef(render_id="r", progress=percent), sha256=more.pop("sha256", "")
+            ),
             steps=steps,
             problem=problem,
             started=NOW - 5,
@@ -57,8 +63,10 @@ def make_job(folders):
 
 @pytest.fixture
 def snapshot():
-    def make(changed=(), in_work=(), gates=None, ended=None, now=NOW, **counts):
+    def make(changed=(), in_work=(), gates=None, ended=None, now=NOW, duplicates=(), **counts):
         every = {state: counts.get(state.value, 0) for state in State}
-        return Snapshot(now, tuple(changed), tuple(in_work), every, ended or {}, gates or {})
+        return Snapshot(
+            now, tuple(changed), tuple(in_work), every, ended or {}, gates or {}, tuple(duplicates)
+        )
 
     return make

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from rich.console import Console
 
-from cli import checks
-from cli.checks import Check, Examination, Where, examine
+from cli import doctor
+from cli.doctor import Check, Checkup, Where, examine
 from config.roots import Root
 from config.settings import load
 
@@ -24,32 +24,41 @@ def by_name(examined):
 
 def test_a_wrong_setting_is_the_one_check_that_fails(here):
     (here / "dropscore.toml").write_text("leese = 3")
-    examined = examine({}, Where((), here / "outbox"))
+    examined = examine({}, Where((), str(here / "outbox")))
     assert (examined.well, [check.name for check in examined.checks]) == (False, ["settings"])
-    assert "leese" in examined.checks[0].said
+    assert "leese" in examined.checks[0].message
 
 
 def test_on_a_fresh_machine_all_is_well_and_nothing_is_made(here):
     (here / "in").mkdir()
-    examined = examine({}, Where((here / "in",), here / "outbox"))
+    examined = examine({}, Where((str(here / "in"),), str(here / "outbox")))
     assert examined.well, examined
     assert {check.state for check in examined.checks} <= {"ok", "warn"}
-    assert set(by_name(examined)) == {"settings", "redis", "service", "ffmpeg", "state", "outbox", "folder"}
+    assert set(by_name(examined)) == {
+        "settings",
+        "redis",
+        "service",
+        "ffmpeg",
+        "instruments",
+        "state",
+        "outbox",
+        "folder",
+    }
     assert [path.name for path in here.iterdir()] == ["in"]
 
 
 @pytest.mark.parametrize(("skew_s", "state"), [(1, "ok"), (-4, "ok"), (90, "warn"), (-90, "warn")])
 def test_clocks_that_differ_are_named(skew_s, state):
-    check = checks._clock("redis", "answers", skew_s)
+    check = doctor.check_clock("redis", "answers", skew_s)
     assert check.state == state
-    assert ("timedatectl" in check.mend) is (state == "warn")
+    assert ("timedatectl" in check.fix) is (state == "warn")
 
 
 @pytest.mark.parametrize(("free", "state"), [(10**12, "ok"), (10**9, "warn"), (10**6, "fail")])
 def test_a_disk_that_fills_up_is_told_in_time(here, monkeypatch, free, state):
     usage = type("Usage", (), {"free": free})
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _folder: usage)
-    assert checks._disk("outbox", here / "not" / "yet").state == state
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _folder: usage)
+    assert doctor.check_disk("outbox", here / "not" / "yet").state == state
 
 
 @pytest.mark.parametrize(
@@ -62,26 +71,26 @@ def test_a_disk_that_fills_up_is_told_in_time(here, monkeypatch, free, state):
     ],
 )
 def test_a_root_says_its_file_system_and_how_it_is_watched(here, monkeypatch, kind, watch, state, word):
-    monkeypatch.setattr(checks, "is_deaf", lambda _path: (kind == "nfs4", kind))
-    check = checks._root(Root(path=here, watch=watch), load(environ={}))
-    assert (check.state, word in check.said, kind in check.said) == (state, True, True)
+    monkeypatch.setattr(doctor, "hears_no_events", lambda _path: (kind == "nfs4", kind))
+    check = doctor.check_root(Root(path=here, watch=watch), load(environ={}))
+    assert (check.state, word in check.message, kind in check.message) == (state, True, True)
 
 
 def test_a_root_that_is_missing_fails(here):
-    check = checks._root(Root(path=here / "gone"), load(environ={}))
-    assert (check.state, check.said) == ("fail", "does not exist")
+    check = doctor.check_root(Root(path=here / "gone"), load(environ={}))
+    assert (check.state, check.message) == ("fail", "does not exist")
 
 
 def test_ffmpeg_that_does_not_run_fails(monkeypatch):
-    monkeypatch.setattr(checks.imageio_ffmpeg, "get_ffmpeg_exe", lambda: "/nowhere/ffmpeg")
-    assert checks._ffmpeg().state == "fail"
+    monkeypatch.setattr(doctor.imageio_ffmpeg, "get_ffmpeg_exe", lambda: "/nowhere/ffmpeg")
+    assert doctor.check_ffmpeg().state == "fail"
 
 
 def test_a_service_that_is_away_fails_with_what_to_look_at():
     settings = load({"nemo_api_url": "http://127.0.0.1:9"}, environ={})
-    check = checks._reachable(settings, asleep=False)
+    check = doctor.check_reachable(settings, asleep=False)
     assert check.state == "fail"
-    assert "NEMO_API_URL" in check.mend
+    assert "NEMO_API_URL" in check.fix
 
 
 def test_the_services_own_date_tells_a_clock_that_is_off(monkeypatch):
@@ -89,15 +98,26 @@ def test_the_services_own_date_tells_a_clock_that_is_off(monkeypatch):
         return httpx.Response(404, headers={"Date": "Wed, 21 Oct 2026 07:28:00 GMT"})
 
     transport = httpx.MockTransport(answer)
-    monkeypatch.setattr(checks.nemo, "http_client", lambda _n: httpx.Client(transport=transport))
+    monkeypatch.setattr(doctor.nemovideo, "http_client", lambda _n: httpx.Client(transport=transport))
     settings = load({"nemo_api_url": "https://api.example"}, environ={})
     on_time = 1_792_567_680.0
-    assert checks._reachable(settings, asleep=False, now=lambda: on_time).state == "ok"
-    assert checks._reachable(settings, asleep=False, now=lambda: on_time + 300).state == "warn"
+    assert doctor.check_reachable(settings, asleep=False, now=lambda: on_time).state == "ok"
+    assert doctor.check_reachable(settings, asleep=False, now=lambda: on_time + 300).state == "warn"
 
 
-def test_what_is_not_well_is_printed_with_how_to_mend_it():
+def test_what_is_not_well_is_printed_with_how_to_fix_it():
     out = io.StringIO()
-    bad = Check(name="redis", state="fail", said="no answer", mend="Start it.")
-    checks.print_checks(Examination(well=False, checks=(bad,)), Console(file=out, width=80))
+    bad = Check(name="redis", state="fail", message="no answer", fix="Start it.")
+    doctor.print_checks(Checkup(well=False, checks=(bad,)), Console(file=out, width=80))
     assert [line.strip() for line in out.getvalue().splitlines()] == ["✗  redis  no answer", "Start it."]
+
+
+def test_a_studio_whose_libraries_are_missing_fails_for_the_local_backend_alone(monkeypatch):
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "PIL" else object())
+    (check,) = doctor.check_service(load({"chosen_backend": "local"}, {}), None)
+    assert (check.state, check.message) == ("fail", "the local studio needs PIL")
+    assert "dropscore[studio]" in check.fix
+    monkeypatch.undo()
+    assert [check.state for check in doctor.check_service(load({"chosen_backend": "local"}, {}), None)] == [
+        "ok"
+    ]

@@ -54,9 +54,7 @@ def test_an_unknown_setting_is_one_line(monkeypatch, capsys):
     monkeypatch.setenv("DROPSCORE_LEESE", "3")
     code, _, err = call(monkeypatch, capsys, "skills")
     assert code == 2
-    assert err == (
-        "dropscore: DROPSCORE_LEESE is no setting of Dropscore; docs/settings.md has those there are\n"
-    )
+    assert err == ("dropscore: DROPSCORE_LEESE is no setting of Dropscore; docs/settings.md lists them all\n")
 
 
 def test_a_token_in_a_message_is_masked(monkeypatch, capsys):

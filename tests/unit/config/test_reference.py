@@ -28,8 +28,8 @@ def test_every_setting_is_described_and_listed_once() -> None:
     [
         "| `DROPSCORE_LEASE` | `lease` | seconds, ≥ 0.5 | `30` | How long a dead worker holds a job. |",
         "| `DROPSCORE_WATCH` | `watch` | `auto`, `native`, `poll` | `auto` |",
-        "| `DROPSCORE_CONCURRENCY` | `concurrency` | whole number, ≥ 1, ≤ 10000 | `500` |",
-        "| `DROPSCORE_DISCONNECT_WAITS` | `disconnect_waits` | list of seconds, ≥ 0 | `30,60,60,60,60` |",
+        "| `DROPSCORE_CONCURRENCY` | `concurrency` | whole number, ≥ 1, ≤ 10000 | `1000` |",
+        "| `DROPSCORE_DISCONNECT_WAITS` | `disconnect_waits` | list of seconds, ≥ 0 |  |",
         "| `NEMO_TOKEN` | `nemo_token` | secret |  |",
         "| `outbox` | text |  |",
     ],

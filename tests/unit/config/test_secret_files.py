@@ -68,3 +68,13 @@ def test_every_secret_setting_is_in_the_list():
 def test_only_secrets_have_files(monkeypatch):
     with pytest.raises(ConfigError, match="DROPSCORE_SKILL_FILE is no setting"):
         told(monkeypatch, DROPSCORE_SKILL_FILE="x")
+
+
+@pytest.mark.parametrize("way", ["flag", "file"])
+def test_nor_when_the_local_studio_was_chosen_in_another_way(monkeypatch, tmp_path, way):
+    (tmp_path / "token").write_text("nmv_usr_secret")
+    monkeypatch.setenv("NEMO_TOKEN_FILE", str(tmp_path / "token"))
+    if way == "file":
+        (tmp_path / "dropscore.toml").write_text('backend = "local"')
+    settings = load({"chosen_backend": "local"} if way == "flag" else {})
+    assert (settings.nemo_token, settings.backend) == (None, "local")

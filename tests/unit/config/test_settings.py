@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from config.errors import ConfigError
 from config.settings import Settings, environment_names, load, to_environment
@@ -23,12 +26,12 @@ def test_the_defaults_are_those_that_were_promised() -> None:
         Path(".dropscore"),
     )
     assert (settings.poll_interval_s, settings.max_polls, settings.rate_limit_wait_s) == (1, 10, 30)
-    assert settings.disconnect_waits_s == (30, 60, 60, 60, 60)
+    assert settings.disconnect_waits_s == (1, 2, 4, 8, 15)
     assert (settings.settle_s, settings.lease_s, settings.gate_probe_s, settings.concurrency) == (
         2,
         30,
         60,
-        500,
+        1000,
     )
 
 
@@ -66,7 +69,6 @@ def test_naming_the_service_chooses_the_cloud(monkeypatch: pytest.MonkeyPatch, n
         ("DROPSCORE_METRICS_PORT", "70000"),
         ("DROPSCORE_METRICS_HOST", "everywhere"),
         ("DROPSCORE_NOTIFY", "me@example.com"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
     ],
 )
 def test_what_is_wrong_is_one_line_that_names_it(
@@ -103,6 +105,14 @@ def test_addresses_are_parted_where_a_new_one_begins(monkeypatch: pytest.MonkeyP
     assert "topic" not in repr(settings)
 
 
+def test_a_preview_that_could_not_be_made_whole_is_refused() -> None:
+    assert load({"preview": True}).output_template == "{folder}/{stem}.preview.mp4"
+    with pytest.raises(ConfigError, match="one quality alone"):
+        load({"preview": True, "chosen_backend": "cloud"})
+    with pytest.raises(ConfigError, match="share a session"):
+        load({"preview": True, "session": "folder"})
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -129,10 +139,111 @@ def test_a_sixth_skill_is_a_table() -> None:
 
 
 def test_a_child_process_sees_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = load({"lease_s": 5, "disconnect_waits_s": "1,2", "nemo_token": "nmv_usr_x"})
+    told = load({"lease_s": 5, "chosen_disconnect_waits_s": "1,2", "nemo_token": "nmv_usr_x"})
     for name, value in to_environment(told).items():
         monkeypatch.setenv(name, value)
     seen = load()
     assert isinstance(seen, Settings)
     assert (seen.lease_s, seen.disconnect_waits_s, seen.backend) == (5, (1, 2), "cloud")
     assert seen.nemo_token == told.nemo_token
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DROPSCORE_PORT", "tcp://10.0.0.7:80"),
+        ("DROPSCORE_SERVICE_HOST", "10.0.0.7"),
+        ("DROPSCORE_SERVICE_PORT", "80"),
+        ("DROPSCORE_SERVICE_PORT_HTTP", "80"),
+        ("DROPSCORE_PORT_80_TCP", "tcp://10.0.0.7:80"),
+        ("DROPSCORE_PORT_80_TCP_ADDR", "10.0.0.7"),
+        ("DROPSCORE_REDIS_SERVICE_HOST", "10.0.0.8"),
+        ("DROPSCORE_METRICS_PORT", "tcp://10.0.0.9:9100"),
+    ],
+)
+def test_what_kubernetes_puts_into_every_pod_is_ignored(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert load().metrics_port is None
+
+
+@pytest.mark.parametrize("name", ["DROPSCORE_METRIC_PORT", "DROPSCORE_SERVICE", "DROPSCORE_PORTS"])
+def test_a_misspelt_setting_is_not_taken_for_a_service(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "80")
+    with pytest.raises(ConfigError, match=name):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DROPSCORE_SKILLS", "{bad"),
+        ("DROPSCORE_SKILLS", '{"mine": 3}'),
+        ("DROPSCORE_ROOTS", "[bad"),
+        ("DROPSCORE_LEASE", "inf"),
+        ("DROPSCORE_LEASE", "nan"),
+        ("DROPSCORE_MAX_RATE", "inf"),
+        ("DROPSCORE_SETTLE", "nan"),
+        ("DROPSCORE_RESCAN", "inf"),
+        ("DROPSCORE_INSTRUCTION", "   "),
+        ("DROPSCORE_HOURS", "25:00-26:00"),
+        ("DROPSCORE_HOURS", "Someday"),
+        ("DROPSCORE_OUTPUT", "same.mp4"),
+        ("DROPSCORE_OUTPUT", "../{stem}.mp4"),
+        ("DROPSCORE_OUTPUT", "{stem}.avi"),
+        ("DROPSCORE_OUTPUT", "{colour}-{stem}.mp4"),
+        ("DROPSCORE_HOOK_AFTER", "'unclosed"),
+        ("DROPSCORE_ON_CHANGE", "pay"),
+        ("DROPSCORE_ORDER", "random"),
+        ("DROPSCORE_ONLY", "films"),
+    ],
+)
+def test_a_setting_that_no_file_could_be_processed_with_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as wrong:
+        load()
+    assert str(wrong.value).startswith(name)
+    assert "\n" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["lease = inf", 'lease = "soon"', 'hours = "Someday"', '[roots]\npath = "x"', "[skills.a]\nversion = 3"],
+)
+def test_what_is_wrong_in_the_file_is_named_as_it_stands_there(text: str) -> None:
+    Path("dropscore.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as wrong:
+        load().all_skills()
+    key = text.strip("[").replace("]", " ").replace(".", " ").split()[0]
+    assert "dropscore.toml" in str(wrong.value)
+    assert key in str(wrong.value)
+    assert "DROPSCORE_" not in str(wrong.value)
+
+
+@given(
+    st.sampled_from(sorted(set(environment_names()) - {"DROPSCORE_NOTIFY", "NEMO_TOKEN"})),
+    st.text(st.characters(blacklist_characters="\0"), max_size=60),
+)
+@hypothesis_settings(max_examples=300, deadline=None)
+def test_no_value_of_a_setting_is_a_traceback(name: str, value: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name, value.encode("utf-8", "ignore").decode())
+        try:
+            load().all_skills()
+        except ConfigError as exc:
+            assert "\n" not in str(exc)
+
+
+@given(st.text(max_size=80))
+@hypothesis_settings(max_examples=100, deadline=None)
+def test_no_file_of_settings_is_a_traceback(text: str) -> None:
+    Path("dropscore.toml").write_text(text, encoding="utf-8", errors="replace")
+    try:
+        load().all_skills()
+    except ConfigError as exc:
+        assert "\n" not in str(exc)
+    finally:
+        Path("dropscore.toml").unlink()

@@ -5,14 +5,14 @@ import os
 import pytest
 
 from producer.errors import SourceChanged, SourceGone
-from producer.fingerprint import SAMPLE_BYTES, WHOLE_BYTES, fingerprint, full_hash, opened
-from producer.settle import Reading
+from producer.fingerprint import SAMPLE_BYTES, WHOLE_BYTES, fingerprint, full_hash, open_source
+from storage import FileStat
 
 BIG = 8 * 1024 * 1024
 
 
 def of(path):
-    with opened(str(path)) as file:
+    with open_source(str(path)) as file:
         return fingerprint(file, path.stat().st_size)
 
 
@@ -60,9 +60,12 @@ def test_a_file_that_is_not_the_settled_one_is_noticed_before_and_after(tmp_path
     there = tmp_path / "a.mp4"
     there.write_bytes(b"one")
     at = there.stat()
-    with pytest.raises(SourceChanged), opened(str(there), Reading(99, at.st_mtime_ns)):
+    with pytest.raises(SourceChanged), open_source(str(there), FileStat(str(there), 99, at.st_mtime_ns)):
         pytest.fail("opened what had changed")
-    with pytest.raises(SourceChanged), opened(str(there), Reading(at.st_size, at.st_mtime_ns)):
+    with (
+        pytest.raises(SourceChanged),
+        open_source(str(there), FileStat(str(there), at.st_size, at.st_mtime_ns)),
+    ):
         there.write_bytes(b"longer")
 
 
@@ -71,8 +74,8 @@ def test_links_fifos_and_nothing_are_gone(tmp_path):
     real.write_bytes(b"x")
     (tmp_path / "link.mp4").symlink_to(real)
     for name in ("link.mp4", "missing.mp4"):
-        with pytest.raises(SourceGone), opened(str(tmp_path / name)):
+        with pytest.raises(SourceGone), open_source(str(tmp_path / name)):
             pass
     os.mkfifo(tmp_path / "pipe.mp4")
-    with pytest.raises(SourceGone), opened(str(tmp_path / "pipe.mp4")):
+    with pytest.raises(SourceGone), open_source(str(tmp_path / "pipe.mp4")):
         pass

@@ -2,7 +2,7 @@
 
 import pytest
 
-from producer.mounts import file_system, is_deaf
+from producer.watch import file_system_of, hears_no_events
 
 TABLE = """\
 /dev/vda / ext4 rw 0 0
@@ -35,8 +35,8 @@ def table(tmp_path):
     ],
 )
 def test_the_longest_mount_point_decides(table, path, deaf, kind):
-    assert is_deaf(path, table) == (deaf, kind)
+    assert hears_no_events(path, table) == (deaf, kind)
 
 
 def test_without_a_table_nothing_is_known(tmp_path):
-    assert file_system("/x", tmp_path / "none") == ""
+    assert file_system_of("/x", tmp_path / "none") == ""

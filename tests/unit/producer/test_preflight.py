@@ -7,7 +7,7 @@ import pytest
 from config.skills import ACCEPTED, MAX_BYTES
 from producer import preflight
 from producer.errors import Refused
-from producer.media import extension, is_media_name, is_transport_stream, sniff
+from producer.preflight import extension, is_media_name, is_transport_stream, sniff
 
 NAMES = {"mp3": "tone", "wav": "tone", "m4a": "tone", "aac": "tone"} | dict.fromkeys(
     ("jpg", "png", "gif", "webp"), "still"
@@ -46,7 +46,7 @@ def test_text_named_mp4_is_refused_in_words(tmp_path):
     there = tmp_path / "notes.mp4"
     there.write_text("just words\n" * 50)
     problem = refused(there)
-    assert (problem.code, problem.kind) == (4001, "UnsupportedFile")
+    assert (problem.service_code, problem.code) == (4001, "unsupported_file")
     assert problem.message == "notes.mp4: unsupported file: its content is text, not .mp4"
     assert all(tail in problem.advice for tail in ACCEPTED)
 
@@ -65,23 +65,24 @@ def test_content_of_another_kind_than_its_name_is_refused(media):
 @pytest.mark.parametrize("name", ["clip.flv", "clip.ts"])
 def test_other_containers_are_refused_by_name(media, name):
     problem = refused(media / name)
-    assert problem.code == 4001
+    assert problem.service_code == 4001
     assert f"does not take .{name[5:]} files" in problem.message
 
 
 def test_a_truncated_container_is_unreadable(media, tmp_path):
     there = tmp_path / "cut.mp4"
     there.write_bytes((media / "clip.mp4").read_bytes()[:2000])
-    assert refused(there).kind == "UnreadableFile"
+    assert refused(there).code == "unreadable_file"
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "kind"), [(0, "EmptyFile"), (MAX_BYTES + 1, "FileTooLarge"), (501 * 2**20, "FileTooLarge")]
+    ("size_bytes", "kind"),
+    [(0, "empty_file"), (MAX_BYTES + 1, "file_too_large"), (501 * 2**20, "file_too_large")],
 )
 def test_sizes_that_are_refused(size_bytes, kind):
     with pytest.raises(Refused) as caught:
         preflight.check_size("clip.mp4", size_bytes)
-    assert caught.value.problem.kind == kind
+    assert caught.value.problem.code == kind
     assert "clip.mp4" in caught.value.problem.message
 
 
@@ -95,7 +96,7 @@ def test_a_large_file_says_how_large_and_what_to_do():
         preflight.check_size("a b.mov", 501 * 2**20)
     problem = caught.value.problem
     assert problem.message == "a b.mov: 501 MB is too large; the limit is 500 MB"
-    assert problem.code == 4002
+    assert problem.service_code == 4002
     assert "ompress or trim" in problem.advice
 
 

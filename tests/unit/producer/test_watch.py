@@ -5,7 +5,7 @@ from queue import SimpleQueue
 import pytest
 
 from producer import watch
-from producer.watch import Watcher, choose
+from producer.watch import Watcher, choose_mode
 
 
 @pytest.mark.parametrize(
@@ -13,21 +13,8 @@ from producer.watch import Watcher, choose
     [(False, "auto", "native"), (True, "auto", "poll"), (True, "native", "native"), (False, "poll", "poll")],
 )
 def test_auto_looks_at_the_file_system(monkeypatch, deaf, mode, chosen):
-    monkeypatch.setattr(watch, "is_deaf", lambda root: (deaf, "nfs4" if deaf else "ext4"))
-    assert choose("/in", mode) == chosen
-
-
-class _NoWatchesLeft:
-    def schedule(self, *_arguments, **_options):
-        raise OSError(28, "inotify watch limit reached")
-
-
-def test_without_watches_left_the_root_is_polled(monkeypatch, tmp_path):
-    monkeypatch.setattr(watch, "_observer", _NoWatchesLeft)
-    watcher = Watcher(str(tmp_path), "native", SimpleQueue())
-    assert watcher.check()
-    assert watcher.polls
-    assert not watcher.check(), "it is not opened again at every turn"
+    monkeypatch.setattr(watch, "hears_no_events", lambda root: (deaf, "nfs4" if deaf else "ext4"))
+    assert choose_mode("/in", mode) == chosen
 
 
 def test_a_root_that_is_not_there_is_away_and_opens_when_it_comes(tmp_path):
@@ -36,5 +23,21 @@ def test_a_root_that_is_not_there_is_away_and_opens_when_it_comes(tmp_path):
     assert watcher.away
     (tmp_path / "in").mkdir()
     assert watcher.check()
-    watcher.looked(0)
+    watcher.finish_scan(0)
     assert not watcher.away
+
+
+def test_too_few_watches_for_the_sub_folders_are_noticed_and_the_root_is_polled(monkeypatch, tmp_path):
+    for number in range(5):
+        (tmp_path / str(number)).mkdir()
+    watcher = Watcher(str(tmp_path), "native", SimpleQueue())
+    try:
+        watcher.check()
+        assert watch.count_inotify_watches() >= 6
+        rows = ((6, False, False), (3, True, False), (6, False, False), (3, True, False), (3, True, True))
+        for watched, lacks, polls in rows:
+            monkeypatch.setattr(watch, "count_inotify_watches", lambda watched=watched: watched)
+            watcher.finish_scan(1, 6)
+            assert (watcher.lacks_watches([watcher]), watcher.polls) == (lacks, polls)
+    finally:
+        watcher.stop()

@@ -1,4 +1,4 @@
-"""The table of phrases: each leads to its draft, and to nothing else."""
+"""The tables of phrases: each leads to its draft, and to nothing else."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ import pytest
 import yaml
 
 from studio import agent
+from studio.agent.grammar import is_chinese
 from studio.media import MediaInfo
 from studio.model import Draft, Look, Media
 from studio.timeline import TEXT, check_draft, fresh_draft, music_track, source_segments, tracks
 
-ROWS = yaml.safe_load((Path(__file__).parent / "phrases.yaml").read_text(encoding="utf-8"))
+HERE = Path(__file__).parent
+HELD_OUT_LEAST = 0.9  # 87 of 94 when they were first tried
+
+
+def rows_of(pattern: str) -> list[dict[str, Any]]:
+    files = sorted(HERE.glob(pattern))
+    return [row for file in files for row in yaml.safe_load(file.read_text(encoding="utf-8"))]
+
+
+ROWS = rows_of("phrases*.yaml")
+HELD_OUT = rows_of("held_out.yaml")
 NEW_MUSIC = {
     "volume": 0.35, "fade_in_ms": 0, "fade_out_ms": 0, "duck": True, "without": "", "start_ms": 0,
-    "length_ms": 20_000,
+    "length_ms": 20_000, "changes": None, "stress": None, "parts": None,
 }  # fmt: skip
 INFO = MediaInfo("video", "mp4", 20.0, 640, 360, 25.0, has_audio=True, has_video=True)
 CLIP = Media("med_1", "elf.mp4", Path("elf.mp4"), "secret", "abc", INFO, Look("happy", {"brightness": 0.8}))
@@ -25,6 +36,7 @@ CLIP = Media("med_1", "elf.mp4", Path("elf.mp4"), "secret", "abc", INFO, Look("h
 def told(draft: Draft) -> dict[str, Any]:
     """The draft in the words of the table."""
     source = source_segments(draft)[0]["m"]
+    texts = [_text(segment) for track in tracks(draft, TEXT) for segment in track["sg"]]
     return {
         "length_ms": draft["d"],
         "in_ms": source["in"],
@@ -32,63 +44,93 @@ def told(draft: Draft) -> dict[str, Any]:
         "fit": source["fit"],
         "original": source["volume"],
         "music": _music(draft),
-        "title": _title(draft),
+        "title": texts[0] if texts else None,
+        "more_titles": texts[1:] or None,
     }
 
 
 def _music(draft: Draft) -> dict[str, Any] | None:
+    """The first piece; `parts` has all of them, such as "0-10 calm", when there are several."""
     track = music_track(draft)
     if track is None:
         return None
-    meta, length_ms = track["sg"][0]["m"], track["sg"][0]["d"]
-    same = ("mood", "genre", "bpm", "volume", "fade_in_ms", "fade_out_ms", "duck")
+    first, last = track["sg"][0]["m"], track["sg"][-1]["m"]
+    parts = [_part(segment) for segment in track["sg"]]
     return {
-        **{name: meta[name] for name in same},
-        "without": " ".join(meta["without"]),
-        "start_ms": meta["start"],
-        "length_ms": length_ms,
-        "piece": meta["seed"],
+        **{name: first[name] for name in ("mood", "genre", "bpm", "volume", "fade_in_ms", "duck")},
+        "fade_out_ms": last["fade_out_ms"],
+        "without": " ".join(first["without"]),
+        "start_ms": first["start"],
+        "length_ms": track["sg"][0]["d"],
+        "changes": first.get("changes"),
+        "stress": first.get("stress"),
+        "parts": parts if len(parts) > 1 else None,
+        "piece": first["seed"],
     }
 
 
-def _title(draft: Draft) -> dict[str, Any] | None:
-    shown = tracks(draft, TEXT)
-    if not shown:
-        return None
-    (segment,) = shown[0]["sg"]
+def _part(segment: dict[str, Any]) -> str:
+    start_s = segment["m"]["start"] / 1000
+    return f"{start_s:g}-{start_s + segment['d'] / 1000:g} {segment['m']['mood']}"
+
+
+def _text(segment: dict[str, Any]) -> dict[str, Any]:
+    meta = segment["m"]
     return {
-        "text": segment["m"]["text"], "start_ms": segment["m"]["start"], "length_ms": segment["d"],
-    }  # fmt: skip
+        "text": meta["text"],
+        "start_ms": meta["start"],
+        "length_ms": segment["d"],
+        "place": meta.get("place", "center"),
+    }
 
 
 def expected(before: dict[str, Any], changes: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """What the draft must be: as before, with the row's changes; another piece has another seed."""
     result = {**before, **changes}
-    for part in ("music", "title"):
+    fresh = {"music": NEW_MUSIC, "title": {"start_ms": 0, "length_ms": 3_000, "place": "center"}}
+    for part, empty in fresh.items():
         if changes.get(part):
-            result[part] = {**(before[part] or (NEW_MUSIC if part == "music" else {})), **changes[part]}
+            result[part] = {**(before[part] or empty), **changes[part]}
     music = changes.get("music") or {}
-    if "mood" in music or "piece" in music:
+    if ("mood" in music or "piece" in music) and now["music"]:
         assert now["music"]["piece"] != (before["music"] or {}).get("piece")
         result["music"]["piece"] = now["music"]["piece"]
     return result
 
 
-def test_the_table_is_long_enough_and_in_both_languages() -> None:
-    said = {(row["say"], row.get("after")) for row in ROWS}
-    assert len(said) == len(ROWS) >= 120
-    assert sum(agent.words.is_chinese(row["say"]) for row in ROWS) >= 30
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.get('after', '')} > {row['say']}")
-def test_a_phrase_leads_to_its_draft(row: dict[str, Any]) -> None:
+def check(row: dict[str, Any]) -> None:
     draft = fresh_draft([CLIP])
     if "after" in row:
         draft = agent.edit(row["after"], draft, (CLIP,)).draft or pytest.fail("nothing was there to change")
     reply = agent.edit(row["say"], draft, (CLIP,))
     now = told(reply.draft or draft)
-    assert now == expected(told(draft), row["draft"], now)
+    assert now == expected(told(draft), row["draft"], now), reply.said
     assert (reply.draft is None) == (not row["draft"])
     assert row.get("said", "") in reply.said
     assert reply.said
     check_draft(reply.draft or draft)
+
+
+def test_the_tables_are_long_enough_and_in_many_languages() -> None:
+    every = [*ROWS, *HELD_OUT]
+    assert len({(row["say"], row.get("after")) for row in every}) == len(every)
+    assert len(every) >= 400
+    assert len(HELD_OUT) >= len(every) // 5
+    assert sum(is_chinese(row["say"]) for row in every) >= 80
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.get('after', '')} > {row['say']}")
+def test_a_phrase_leads_to_its_draft(row: dict[str, Any]) -> None:
+    check(row)
+
+
+def test_most_phrases_that_were_set_aside_lead_to_their_draft() -> None:
+    """They were written before the words were settled, and no word was added for them afterwards."""
+    right = 0
+    for row in HELD_OUT:
+        try:
+            check(row)
+        except (AssertionError, pytest.fail.Exception):
+            continue
+        right += 1
+    assert right / len(HELD_OUT) >= HELD_OUT_LEAST

@@ -10,8 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from studio.errors import BadRequest, FileTooLarge, UnsupportedFile
-from studio.fetch import fetch
-from studio.intake import MultipartIntake, checked_suffix
+from studio.intake import MultipartIntake, check_suffix, fetch
 
 
 def body(*parts, end=b"--B--\r\n"):
@@ -75,7 +74,7 @@ def test_names_are_words_and_not_paths(tmp_path):
 @pytest.mark.parametrize("name", ["clip", "clip.", ".mp4", "clip.mp4.txt", "clip.wmv", ""])
 def test_names_of_other_types_are_refused(name):
     with pytest.raises(UnsupportedFile):
-        checked_suffix(name)
+        check_suffix(name)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from studio.settings import StudioSettings
 def served(monkeypatch):
     """What would have been served."""
     calls = []
-    monkeypatch.setattr(command, "serve", lambda settings, *, fd: calls.append((settings, fd)))
+    monkeypatch.setattr("studio.server.serve", lambda settings, *, fd: calls.append((settings, fd)))
     return calls
 
 

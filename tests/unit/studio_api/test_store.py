@@ -9,7 +9,7 @@ import pytest
 from studio.errors import Conflict, NotFound, OutOfCredits, RateLimited, SessionUnknown
 from studio.media import MediaInfo
 from studio.model import Look, RenderStatus, Upload
-from studio.store import Change, MintLimits, RenderOrder, Store, Visit, digest_of
+from studio.store import Change, MintLimits, RenderOrder, Replay, Store, Visit, Work, digest_of
 
 LIMITS = MintLimits(credits=100, life_s=100.0, per_ip=3)
 DRAFT = {"t": [{"tt": 0, "m": {}, "sg": [{"d": 1, "m": {}}]}], "d": 1, "m": {}}
@@ -98,6 +98,25 @@ def test_credits_are_frozen_and_then_charged(store, account, session):
     assert (balance.available, balance.frozen, balance.total) == (40, 0, 40)
     assert store.sessions.get(account, session).draft == DRAFT
     assert store.journal.ledger()["charges"][0]["instruction"] == digest_of("add music")
+
+
+def test_a_key_that_was_charged_is_answered_and_one_at_work_is_awaited(store, account, session):
+    store.sessions.receive(account, session, [upload(), upload("frog.mp4")])
+    shown = store.sessions.get(account, session).draft
+    work = store.edits.begin(account, session, "add music", 50, "key")
+    assert store.edits.begin(account, session, "add music", 50, "key") == Replay(None)
+    store.edits.land(work, lambda scene: Change(draft=shown, charged=True, said="Done."))
+    assert store.edits.begin(account, session, "add music", 50, "key") == Replay("Done.")
+    with pytest.raises(Conflict):
+        store.edits.begin(account, session, "add drums", 50, "key")
+    (charge,) = store.journal.ledger()["charges"]
+    assert (charge["key"], charge["files"]) == ("key", ["elf.mp4", "frog.mp4"])
+
+
+def test_a_key_whose_edit_did_not_land_is_free_again(store, account, session):
+    work = store.edits.begin(account, session, "add music", 50, "key")
+    store.edits.drop(work)
+    assert isinstance(store.edits.begin(account, session, "add music", 50, "key"), Work)
 
 
 def test_an_edit_that_breaks_while_landing_changes_and_charges_nothing(store, account, session):
@@ -201,6 +220,6 @@ def test_the_journal_and_its_switches(store):
     store.journal.note(Visit("render", "anon_1", "s", "d", attributed=False, fault="429"))
     visit = store.journal.ledger()["requests"][0]
     assert (visit["endpoint"], visit["attributed"], visit["fault"]) == ("render", False, "429")
-    assert store.journal.switched("plan", "pro") == "pro"
+    assert store.journal.read_switch("plan", "pro") == "pro"
     store.journal.switch("plan", "free")
-    assert store.journal.switched("plan", "pro") == "free"
+    assert store.journal.read_switch("plan", "pro") == "free"

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from studio.threads import LooseThreads
+from studio.service import LooseThreads
 
 
 def test_what_a_function_answers_or_raises_comes_back():

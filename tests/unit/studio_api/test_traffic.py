@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from studio.traffic import Traffic
+from studio.service import Traffic
 
 
 class Wall:

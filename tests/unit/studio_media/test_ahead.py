@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from studio.analyse.samples import ahead
 from studio.errors import RenderCancelled
-from studio.render.ahead import ahead
 
 
 def test_the_same_items_come_in_the_same_order() -> None:

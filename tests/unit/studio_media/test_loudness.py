@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from studio.analyse.loudness import SILENT_LUFS, Meter, true_peaks
-from studio.render.master import TARGET_LUFS, master
+from studio.analyse.samples import SILENT_LUFS, Meter, true_peaks
+from studio.render.sound import TARGET_LUFS, master
 
 RATE = 48_000
 HOP = RATE // 500

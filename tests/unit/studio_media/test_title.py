@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studio.render.title import draw_title
+from studio.render.picture import draw_title
 
 
 def _alpha(path: Path) -> np.ndarray:

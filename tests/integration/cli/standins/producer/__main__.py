@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 from config.settings import load
-from jobs.codec import result_path
-from jobs.connection import connect
-from jobs.ledger import Ledger
-from jobs.model import Problem, Spec, identity
+from jobs.ledger import Ledger, result_path
+from jobs.model import JobSpec, Problem, job_id_for
+from jobs.redis import connect
+from jobs.sources import Sources
 
 parser = argparse.ArgumentParser()
 parser.add_argument("root", type=Path)
@@ -19,13 +19,14 @@ told = parser.parse_args()
 settings = load()
 assert settings.redis_url
 ledger = Ledger(connect(settings.redis_url.get_secret_value()))
+sources = Sources(ledger)
 while True:
     for path in sorted(told.root.rglob("*.*")):
         (size, mtime_ns), output = (
             (path.stat().st_size, path.stat().st_mtime_ns),
             told.outbox / f"{path.stem}.mp4",
         )
-        spec = Spec(
+        spec = JobSpec(
             source=str(path),
             root=str(told.root),
             output=str(output),
@@ -37,12 +38,16 @@ while True:
             created=ledger.now(),
         )
         problem = Problem(
-            code=4001, kind="UnsupportedFile", message=f"{path.name} is no video", advice="send an MP4"
+            code="unsupported_file",
+            service_code=4001,
+            message=f"{path.name} is no video",
+            advice="send an MP4",
         )
-        job_id = identity(spec.fingerprint, spec.instructions, spec.skill)
-        ledger.submit(
-            job_id, spec, [str(output)], f"{size}:{mtime_ns}", problem if "bad" in path.name else None
-        )
+        job_id = job_id_for(spec.fingerprint, spec.instructions, spec.skill)
+        note = f"{size}:{mtime_ns}"
+        submitted = ledger.submit(job_id, spec, [str(output)], note, problem if "bad" in path.name else None)
+        if not submitted.new:
+            sources.mark({str(path): (note, job_id)})
     if told.once:
         break
     time.sleep(float(os.environ.get("STANDIN_PAUSE", "0.2")))

@@ -1,0 +1,128 @@
+"""Gates: for how long one closes, and who opens it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import nemovideo
+from jobs.gates import Gates
+from jobs.ledger import Ledger
+from jobs.model import Gate
+from tests.conftest import Wall
+from worker.delivery import SPARE_BYTES
+from worker.errors import BudgetReached, DiskFull
+from worker.gates import MAX_RATE_WAIT_S, GateProber, close_gate
+
+PROBE_S = 60.0
+
+
+class Account:
+    """A service that answers with a balance, or refuses to."""
+
+    def __init__(self, available: float = 100, error: Exception | None = None) -> None:
+        self.available, self.error, self.asked = available, error, 0
+
+    def balance(self) -> Any:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return SimpleNamespace(available=self.available)
+
+
+def make_prober(ledger: Ledger, account: Account) -> GateProber:
+    return GateProber(ledger, Gates(ledger), account, probe_s=PROBE_S, edit_credits=50)  # type: ignore[arg-type]  # of the client it asks for the balance alone
+
+
+@pytest.mark.parametrize(
+    ("retry_after_s", "wait_s"), [(None, PROBE_S), (5.0, 5.0), (599.0, 599.0), (86_400.0, MAX_RATE_WAIT_S)]
+)
+def test_a_rate_gate_stays_closed_for_as_long_as_was_asked_up_to_ten_minutes(
+    ledger: Ledger, retry_after_s: float | None, wait_s: float
+) -> None:
+    error = nemovideo.RateLimited(retry_after_s=retry_after_s)
+    closed = close_gate(Gates(ledger), Gate.RATE, error, ledger.now(), PROBE_S)
+    assert closed.probe_at == ledger.now() + wait_s
+    assert Gates(ledger).closed()[Gate.RATE].probe_at == pytest.approx(closed.probe_at, abs=0.001)
+
+
+def test_a_second_refusal_may_only_hold_a_gate_longer(ledger: Ledger) -> None:
+    gates = Gates(ledger)
+    for retry_after_s in (100.0, 5.0, 200.0):
+        close_gate(
+            gates, Gate.RATE, nemovideo.RateLimited(retry_after_s=retry_after_s), ledger.now(), PROBE_S
+        )
+    assert gates.closed()[Gate.RATE].probe_at == pytest.approx(ledger.now() + 200, abs=0.001)
+
+
+def test_a_rate_gate_opens_by_itself_when_its_time_has_come(ledger: Ledger, wall: Wall) -> None:
+    account = Account()
+    close_gate(Gates(ledger), Gate.RATE, nemovideo.RateLimited(retry_after_s=30), ledger.now(), PROBE_S)
+    wall.go(29)
+    make_prober(ledger, account).probe_due()
+    assert Gate.RATE in Gates(ledger).closed()
+    wall.go(2)
+    make_prober(ledger, account).probe_due()
+    assert Gates(ledger).closed() == {}
+    assert account.asked == 0
+
+
+@pytest.mark.parametrize(("available", "is_open"), [(49, False), (50, True)])
+def test_the_credits_gate_opens_when_an_edit_can_be_paid(
+    ledger: Ledger, wall: Wall, available: float, is_open: bool
+) -> None:
+    close_gate(Gates(ledger), Gate.CREDITS, nemovideo.OutOfCredits(), ledger.now(), PROBE_S)
+    wall.go(PROBE_S + 1)
+    make_prober(ledger, Account(available)).probe_due()
+    assert (Gate.CREDITS not in Gates(ledger).closed()) is is_open
+
+
+def test_the_auth_gate_opens_when_the_account_answers_whatever_it_has(ledger: Ledger, wall: Wall) -> None:
+    close_gate(Gates(ledger), Gate.AUTH, nemovideo.AccountRefused(), ledger.now(), PROBE_S)
+    wall.go(PROBE_S + 1)
+    make_prober(ledger, Account(error=nemovideo.AccountRefused())).probe_due()
+    assert Gate.AUTH in Gates(ledger).closed()
+    wall.go(PROBE_S + 1)
+    make_prober(ledger, Account(0)).probe_due()
+    assert Gates(ledger).closed() == {}
+
+
+def test_the_disk_gate_asks_the_disk_and_no_account(ledger: Ledger, wall: Wall, tmp_path: Path) -> None:
+    account = Account(0)
+    close_gate(Gates(ledger), Gate.DISK, DiskFull("full", str(tmp_path), 1 << 60), ledger.now(), PROBE_S)
+    wall.go(PROBE_S + 1)
+    make_prober(ledger, account).probe_due()
+    assert Gate.DISK in Gates(ledger).closed(), "so much is not free"
+    Gates(ledger).open(Gate.DISK)
+    close_gate(Gates(ledger), Gate.DISK, DiskFull("full", str(tmp_path), SPARE_BYTES), ledger.now(), PROBE_S)
+    wall.go(PROBE_S + 1)
+    make_prober(ledger, account).probe_due()
+    assert Gates(ledger).closed() == {}
+    assert account.asked == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_this_host_does_not_see_is_another_hosts_to_probe(ledger: Ledger, wall: Wall) -> None:
+    close_gate(Gates(ledger), Gate.DISK, DiskFull("full", "/nowhere/at/all", 1), ledger.now(), PROBE_S)
+    wall.go(PROBE_S + 1)
+    make_prober(ledger, Account()).probe_due()
+    assert Gate.DISK in Gates(ledger).closed()
+
+
+@pytest.mark.parametrize("gate", [Gate.PAUSED, Gate.BUDGET, Gate.PLAN])
+def test_a_gate_that_a_person_or_a_trial_opens_is_not_probed(ledger: Ledger, wall: Wall, gate: Gate) -> None:
+    close_gate(Gates(ledger), gate, BudgetReached("x"), ledger.now(), PROBE_S)
+    wall.go(3600)
+    make_prober(ledger, Account()).probe_due()
+    assert gate in Gates(ledger).closed()
+
+
+def test_of_many_workers_one_probes(ledger: Ledger, wall: Wall) -> None:
+    account = Account(0)
+    close_gate(Gates(ledger), Gate.CREDITS, nemovideo.OutOfCredits(), ledger.now(), PROBE_S)
+    wall.go(PROBE_S + 1)
+    probers = [make_prober(ledger, account) for _ in range(20)]
+    for prober in probers:
+        prober.probe_due()
+    assert account.asked == 1

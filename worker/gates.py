@@ -1,0 +1,74 @@
+"""Gates: closing one at an error, and probing the closed ones so that work goes on by itself."""
+
+import structlog
+
+from jobs.errors import LedgerUnreachable
+from jobs.gates import TRIALS, ClosedGate, Gates
+from jobs.ledger import Ledger
+from jobs.model import Gate
+from nemovideo import NemoVideo, NemoVideoError
+from worker.delivery import has_room
+from worker.retry import describe_error
+
+log = structlog.get_logger()
+
+MAX_RATE_WAIT_S = 600.0
+"""A ``Retry-After`` beyond this is not waited for: the gate is probed then."""
+
+OPENED_BY_A_PERSON = frozenset({Gate.PAUSED, Gate.BUDGET})
+
+
+def close_gate(gates: Gates, gate: Gate, error: Exception, now: float, probe_s: float) -> ClosedGate:
+    """Close the gate that an error calls for; it is logged once."""
+    wait_s = min(MAX_RATE_WAIT_S, getattr(error, "retry_after_s", None) or probe_s)
+    problem = describe_error(error)
+    path, needed = getattr(error, "path", ""), getattr(error, "needed_bytes", 0)
+    new = gates.close(
+        gate,
+        probe_at=now + wait_s,
+        message=problem.message,
+        advice=problem.advice,
+        path=path,
+        needed_bytes=needed,
+    )
+    if new:
+        log.warning("gate closed", gate=gate, reason=problem.message, advice=problem.advice)
+    return ClosedGate(gate, now, now + wait_s, problem.message, problem.advice, path, needed)
+
+
+class GateProber:
+    """Probes closed gates when their time has come; one worker at a time does."""
+
+    def __init__(
+        self, ledger: Ledger, gates: Gates, client: NemoVideo, *, probe_s: float, edit_credits: int
+    ) -> None:
+        """``probe_s`` is the time between two probes of a gate that stays closed."""
+        self._ledger = ledger
+        self._gates = gates
+        self._client = client
+        self._probe_s = probe_s
+        self._edit_credits = edit_credits
+
+    def probe_due(self) -> None:
+        """Probe every closed gate whose time has come. Never raises what the ledger or the service raise."""
+        try:
+            for closed in self._gates.closed().values():
+                if closed.gate in OPENED_BY_A_PERSON or closed.gate in TRIALS:
+                    continue
+                now = self._ledger.now()
+                if closed.probe_at > now or not self._gates.claim_probe(closed.gate, now + self._probe_s):
+                    continue
+                if self._is_open(closed):
+                    log.info("gate open", gate=closed.gate, files=self._gates.open(closed.gate))
+        except LedgerUnreachable:
+            pass  # the scheduler says so already
+        except NemoVideoError as exc:
+            log.info("a gate stays closed", reason=str(exc))
+
+    def _is_open(self, closed: ClosedGate) -> bool:
+        if closed.gate is Gate.RATE:
+            return True
+        if closed.gate is Gate.DISK:
+            return has_room(closed.path, closed.needed_bytes) is True
+        available = self._client.balance().available  # an account that is refused raises here
+        return closed.gate is Gate.AUTH or available >= self._edit_credits
