@@ -26,7 +26,7 @@ from jobs.sources import Sources
 from producer.errors import printable
 from producer.hooks import AfterDelivery, DeliveryWatcher
 from producer.instructions import Defaults, InstructionSpec, media_of_sidecar
-from producer.outputs import absolute, check_mounted, hold_outbox, is_unmounted, naming_for, remember_mount
+from producer.outputs import absolute, check_mounted, hold_outbox, naming_for
 from producer.pipeline import BATCH, UNFINISHED_WAITS, Pipeline, Policy
 from producer.roots import Roots, WatchedRoot
 from producer.scan import IGNORE_FILE, LeftOut, Rules, Walk, look_at
@@ -36,6 +36,7 @@ from producer.submit import Submitter
 from producer.transcode import Transcoding, remove_leftovers
 from producer.watch import Event, Hint, Lister, Watcher, choose_mode, hears_no_events
 from storage import FileStat, is_remote
+from storage.mounts import is_unmounted, remember_mount
 
 _LEDGER_WAITS_S = (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0)  # for one that is away; the last again and again
 
