@@ -35,7 +35,8 @@ GATES_KEY = f"{PREFIX}gates"
 class ClosedGate:
     """A closed gate: since when, when it is probed, and what a person reads.
 
-    ``path`` and ``needed_bytes`` are the folder that was full and what it must have free, for ``disk``.
+    ``path`` and ``needed_bytes`` are the folder that was full and what it must have free, for ``disk``;
+    ``needed_credits`` is what the edit costs that the balance did not cover, for ``credits`` (0: not known).
     """
 
     gate: Gate
@@ -45,6 +46,7 @@ class ClosedGate:
     advice: str
     path: str = ""
     needed_bytes: int = 0
+    needed_credits: float = 0
 
 
 class Gates:
@@ -61,10 +63,20 @@ class Gates:
             return parse_gates(self._client.hgetall(GATES_KEY))
 
     def close(
-        self, gate: Gate, *, probe_at: float, message: str, advice: str, path: str = "", needed_bytes: int = 0
+        self,
+        gate: Gate,
+        *,
+        probe_at: float,
+        message: str,
+        advice: str,
+        path: str = "",
+        needed_bytes: int = 0,
+        needed_credits: float = 0,
     ) -> bool:
         """Close a gate until it is probed; True when it was open before (so that it is said once)."""
-        closed = ClosedGate(gate, self._ledger.now(), probe_at, message, advice, path, needed_bytes)
+        closed = ClosedGate(
+            gate, self._ledger.now(), probe_at, message, advice, path, needed_bytes, needed_credits
+        )
         with map_redis_errors():
             argument = encode_argument(gate=gate, closed=asdict(closed))
             return bool(self._ledger.scripts.gate_close(args=argument))
