@@ -140,7 +140,7 @@ def test_what_is_uploaded_later_is_found_by_the_next_listing(bench, bucket, unli
         bench.wait(2)
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(30)
 
 
 def test_a_video_waits_for_the_sidecar_that_comes_after_it(bench, bucket, unlike):
@@ -156,7 +156,7 @@ def test_a_video_waits_for_the_sidecar_that_comes_after_it(bench, bucket, unlike
         (job,) = bench.wait(1)
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(30)
     assert job.spec.instructions == ("calm",)
 
 
