@@ -36,7 +36,8 @@ GATES_KEY = f"{PREFIX}gates"
 class ClosedGate:
     """A closed gate: since when, when it is probed, and what a person reads.
 
-    ``path`` and ``needed_bytes`` are the folder that was full and what it must have free, for ``disk``.
+    ``path`` and ``needed_bytes`` are the folder that was full and what it must have free, for ``disk``;
+    ``needed_credits`` is what the edit costs that the balance did not cover, for ``credits`` (0: not known);
     ``roots`` are the watched folders that are away, for ``source``: there is one such gate for each.
     """
 
@@ -47,6 +48,7 @@ class ClosedGate:
     advice: str
     path: str = ""
     needed_bytes: int = 0
+    needed_credits: float = 0
     roots: tuple[str, ...] = ()
 
 
@@ -72,13 +74,16 @@ class Gates:
         advice: str,
         path: str = "",
         needed_bytes: int = 0,
+        needed_credits: float = 0,
         root: str = "",
     ) -> bool:
         """Close a gate until it is probed; True when it was open before (so that it is said once).
 
         ``root`` is the folder whose gate it is, for ``source``.
         """
-        closed = ClosedGate(gate, self._ledger.now(), probe_at, message, advice, path, needed_bytes)
+        closed = ClosedGate(
+            gate, self._ledger.now(), probe_at, message, advice, path, needed_bytes, needed_credits
+        )
         with map_redis_errors():
             argument = encode_argument(gate=_name(gate, root), closed=asdict(closed))
             return bool(self._ledger.scripts.gate_close(args=argument))

@@ -29,19 +29,29 @@ def close_gate(gates: Gates, gate: Gate, error: Exception, now: float, probe_s: 
     if gate is Gate.SOURCE:
         wait_s = min(wait_s, AWAY_PROBE_S)
     problem = describe_error(error)
-    path, needed = getattr(error, "path", ""), getattr(error, "needed_bytes", 0)
-    new = gates.close(
+    closed = ClosedGate(
         gate,
+        since=now,
         probe_at=now + wait_s,
         message=problem.message,
         advice=problem.advice,
-        path=path,
-        needed_bytes=needed,
+        path=getattr(error, "path", ""),
+        needed_bytes=getattr(error, "needed_bytes", 0),
+        needed_credits=getattr(error, "needed_credits", 0),
+    )
+    new = gates.close(
+        gate,
+        probe_at=closed.probe_at,
+        message=closed.message,
+        advice=closed.advice,
+        path=closed.path,
+        needed_bytes=closed.needed_bytes,
+        needed_credits=closed.needed_credits,
         root=getattr(error, "root", ""),
     )
     if new:
         log.warning("gate closed", gate=gate, reason=problem.message, advice=problem.advice)
-    return ClosedGate(gate, now, now + wait_s, problem.message, problem.advice, path, needed)
+    return closed
 
 
 class GateProber:
@@ -83,4 +93,4 @@ class GateProber:
         if closed.gate is Gate.DISK:
             return has_room(closed.path, closed.needed_bytes, self._state_dir) is True
         available = self._client.balance().available  # an account that is refused raises here
-        return closed.gate is Gate.AUTH or available >= self._edit_credits
+        return closed.gate is Gate.AUTH or available >= (closed.needed_credits or self._edit_credits)

@@ -14,6 +14,7 @@ from nemovideo import Attribution
 from nemovideo.errors import RateLimited, SessionNotFound, Stopped
 from storage.mounts import find_unmounted
 from worker.context import Context
+from worker.credits import record_spending
 from worker.delivery import part_path
 from worker.errors import Crashed, InternalError, StepError
 from worker.gates import close_gate
@@ -151,6 +152,7 @@ class Runner:
         if retry.is_exhausted(attempt):
             log.error("failed", job=job.id, file=job.spec.name, step=job.step, reason=problem.message)
             part_path(job, ctx.settings).unlink(missing_ok=True)
+            record_spending(ctx)
             result = StepResult(State.FAILED, job.step, attempts=attempt, problem=problem)
             self._end(ctx, result, finished=True)
             return

@@ -1,6 +1,8 @@
 -- What every script shares. `p` (the prefix of all keys) is set above; each script takes one JSON object.
 local arg = cjson.decode(ARGV[1])
-local now = arg.now
+-- A host that was paused comes back with a clock that knows nothing of it, and may write before it has asked for the time:
+-- nobody's time is earlier than what anybody was told.
+local now = arg.now and math.max(arg.now, tonumber(redis.call('HGET', p .. 'clock', 'last') or 0) / 1000000)
 
 local KIND = {upload = 'upload', edit = 'edit', render = 'render', poll = 'render', download = 'download'}
 local LIMITED = {upload = true, edit = true, render = true, download = true} -- steps that are admitted within a limit

@@ -90,7 +90,7 @@ def running_studio(root: Path) -> Iterator[Studio]:
     yield found
     found.http.close()
     found.process.terminate()
-    found.process.wait(10)
+    found.process.wait(30)
     assert found.process.stdout is not None
     found.process.stdout.close()
 

@@ -43,10 +43,36 @@ def test_one_track_and_none() -> None:
         ({"d": 8000, "m": {"title": "  two\n lines "}}, "BGM: two lines (0-8s)"),
         ({"d": 8000}, "BGM: BGM (0-8s)"),
         ({"d": None, "m": None}, "BGM: BGM (0-0s)"),
+        ({"d": float("inf")}, "BGM: BGM (0-0s)"),
     ],
 )
 def test_what_other_servers_write(segment: dict[str, Any], told: str) -> None:
     assert draft({"tt": 1, "sg": [segment]}).summary() == f"Timeline (1 track): 1. {told}"
+
+
+@pytest.mark.parametrize(
+    ("stated", "factor"), [(0.5, 0.5), (2, 2.0), (2.5, 0.025), (3, 0.03), (50, 0.5), (100, 1.0), (-1, None)]
+)
+def test_a_volume_is_a_factor_up_to_two_and_a_percentage_above(stated: float, factor: float | None) -> None:
+    (track,) = draft(quieter(stated)).tracks
+    assert track.volume == factor
+
+
+def test_a_title_is_named_by_the_words_people_see() -> None:
+    named = {"tt": 7, "m": {"title": "Opening"}}
+    (track,) = draft({**named, "sg": [{"d": 1, "m": {"text": "Hello"}}]}).tracks
+    assert (track.title, track.text, track.name) == ("Opening", "Hello", '"Hello"')
+    (track,) = draft({**named, "sg": [{"d": 1}]}).tracks
+    assert (track.text, track.name) == ("Opening", '"Opening"')
+    (track,) = draft({"tt": 7, "sg": [{"d": 1}]}).tracks
+    assert (track.text, track.name) == ("", "Title")
+    (track,) = draft(VIDEO).tracks
+    assert track.name == "city timelapse"
+
+
+def test_times_are_exact_to_the_millisecond() -> None:
+    (track,) = draft({"tt": 0, "sg": [{"d": 2001, "start": 1500}]}).tracks
+    assert (track.start_s, track.end_s) == (1.5, 3.501)
 
 
 def test_segments_without_a_start_follow_each_other() -> None:

@@ -80,6 +80,17 @@ def test_the_credits_gate_opens_when_an_edit_can_be_paid(
     assert (Gate.CREDITS not in Gates(ledger).closed()) is is_open
 
 
+@pytest.mark.parametrize(("available", "is_open"), [(50, False), (99, False), (100, True)])
+def test_the_credits_gate_opens_when_what_closed_it_can_be_paid(
+    ledger: Ledger, wall: Wall, available: float, is_open: bool
+) -> None:
+    error = nemovideo.BalanceTooLow(needed_credits=100)  # a video made from words costs more than an edit
+    close_gate(Gates(ledger), Gate.CREDITS, error, ledger.now(), PROBE_S)
+    wall.go(PROBE_S + 1)
+    make_prober(ledger, Account(available)).probe_due()
+    assert (Gate.CREDITS not in Gates(ledger).closed()) is is_open
+
+
 def test_the_auth_gate_opens_when_the_account_answers_whatever_it_has(ledger: Ledger, wall: Wall) -> None:
     close_gate(Gates(ledger), Gate.AUTH, nemovideo.AccountRefused(), ledger.now(), PROBE_S)
     wall.go(PROBE_S + 1)
