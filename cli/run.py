@@ -9,15 +9,16 @@ from cli import embedded_redis, processes
 from cli import format as formats
 from cli.deliveries import tend_deliveries
 from cli.errors import Interrupted, Unusable
-from cli.ledger import is_state_chosen
+from cli.ledger import chosen_state, is_state_chosen
 from cli.options import confirm_payment, open_console
 from cli.output.live import LiveView
 from cli.output.plain import PlainOutput
 from cli.output.snapshot import Follower, nothing_left
 from cli.output.summary import INTERRUPTED, OK, RunEnding, empty_ending, gather_ending, print_ending
-from cli.paths import Folders, hold_state, holds_files, list_files, prepare_folders, remember_state
+from cli.paths import Folders, hold_state, holds_files, list_files, prepare_folders
 from cli.processes import PAGE, PRODUCER, STOP_S, STUDIO, WORKER, Supervisor
 from cli.run_loop import Interrupts, Output, RunLoop
+from cli.states import find_former, remember_state
 from config.settings import Settings
 from jobs.control import resume
 from jobs.errors import LedgerUnreachable
@@ -57,9 +58,7 @@ def run(options: RunOptions) -> int:
     """
     settings = options.settings
     console = open_console(to_stderr=options.as_json)
-    folders = prepare_folders(
-        options.inbox, options.outbox, settings.state_dir, is_chosen=is_state_chosen(settings)
-    )
+    folders = prepare_folders(options.inbox, options.outbox, chosen_state(settings))
     if not holds_files(folders.inbox):
         console.print(f"{formats.format_path(folders.inbox)} is empty: put videos into it", soft_wrap=True)
         if options.once and not embedded_redis.has_ledger(folders.state):
@@ -236,6 +235,8 @@ def open_output(options: RunOptions, folders: Folders, console: Console) -> Outp
     by = "local studio" if settings.backend == "local" else "NemoVideo"
     paths = f"{formats.format_path(folders.inbox)} → {formats.format_path(folders.outbox)}"
     title = f"{paths} · {settings.skill} · {by}"
+    if folders.state == find_former() and not is_state_chosen(settings):
+        title += f" · state in {formats.format_path(folders.state)}, as before"
     lively = console.is_terminal and not console.is_dumb_terminal
     if lively and not settings.log_json and not options.as_json:
         return LiveView(folders, title, console)
