@@ -35,8 +35,10 @@ from producer.estimate import estimate_run, has_new_files
 from producer.roots import WatchedRoot
 from storage import is_remote
 
-IDLE_STOP_S = 0.3
+IDLE_STOP_S, NOTIFY_STOP_S = 0.1, 1.0
 TICK_S, LOOK_S = 0.05, 0.25
+LOOK_SHARE = 1 / 40
+"""Of its time a run looks at the ledger for so much at most, so that a short one is seen to end soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +158,11 @@ class Session:
         looks_at = 0.0
         while not self._should_stop():
             self.supervisor.look()
-            if self.clock() >= looks_at:
+            if (began := self.clock()) >= looks_at:
                 if self._look():
                     return
-                looks_at = self.clock() + LOOK_S
+                took_s = self.clock() - began
+                looks_at = self.clock() + min(LOOK_S, took_s / LOOK_SHARE)
             self.sleep(TICK_S)
 
     def _should_stop(self) -> bool:
@@ -326,9 +329,9 @@ def _process_inbox(
         environment = processes.build_environment(settings, state, redis_url, studio_url)
 
         def begin_work() -> None:
+            supervisor.start(processes.worker_child(environment))  # it takes the longest to begin
             if listening is not None:
                 supervisor.start(processes.studio_child(state, listening, settings))
-            supervisor.start(processes.worker_child(environment))
 
         # A run that finds nothing new starts nobody to work on it, and ends at once.
         if options.once and nothing_left(ledger) and not _may_have_new_files(settings, roots, ledger):
@@ -345,7 +348,8 @@ def _process_inbox(
         idle = False
         with suppress(LedgerUnreachable):
             idle = ledger.begun() == 0
-        supervisor.stop(PAGE, PRODUCER, WORKER, STUDIO, within_s=IDLE_STOP_S if idle else STOP_S)
+        idle_s = NOTIFY_STOP_S if settings.notify_urls else IDLE_STOP_S
+        supervisor.stop(PAGE, PRODUCER, WORKER, STUDIO, within_s=idle_s if idle else STOP_S)
     with suppress(LedgerUnreachable):  # jobs may begin again, as the next run or another host's worker should
         ledger.drain(False)
     if interrupts.asked_to_stop:
