@@ -46,6 +46,7 @@ class Gate(StrEnum):
     PLAN = "plan"
     AUTH = "auth"
     DISK = "disk"
+    SOURCE = "source"
     BUDGET = "budget"
     PAUSED = "paused"
 

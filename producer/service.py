@@ -17,7 +17,7 @@ from jobs.ledger import Ledger
 from jobs.redis import connect
 from producer.instructions import Defaults
 from producer.loop import LEDGER_WAITS_S, ONCE_WAITS, Producer, Timing
-from producer.outputs import absolute, check_mounted, hold_outbox, naming_for, remember_mount
+from producer.outputs import absolute, check_mounted, hold_outbox, naming_for
 from producer.pipeline import Pipeline, Policy
 from producer.roots import Roots, WatchedRoot
 from producer.scan import LeftOut, Rules
@@ -27,6 +27,7 @@ from producer.transcode import Transcoding, remove_leftovers
 from producer.upkeep import Upkeep
 from producer.watch import Event, Lister, Watcher, choose_mode, hears_no_events
 from storage import is_remote
+from storage.mounts import remember_mount
 
 log = structlog.get_logger(__name__)
 
