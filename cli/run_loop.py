@@ -18,7 +18,7 @@ from jobs.model import Step
 
 TICK_S, LOOK_S = 0.05, 0.25
 LOOK_SHARE = 1 / 40
-"""A run spends at most this share of its time looking at the ledger, so that the end of a short one shows soon."""
+"""The share of its time that a run spends on looks at most; the end of a short one shows the sooner."""
 
 
 class Output(Protocol):
