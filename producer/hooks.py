@@ -16,7 +16,8 @@ from jobs.model import Job, State
 from jobs.sources import Sources
 from producer.errors import SourceChanged, SourceGone
 from producer.fingerprint import full_hash
-from producer.outputs import is_unmounted, read_delivery
+from producer.outbox import is_unmounted
+from producer.outputs import read_delivery
 from producer.prepare import is_same_content, note_of
 from producer.roots import WatchedRoot
 from producer.scan import look_at

@@ -12,7 +12,8 @@ from jobs.ledger import Ledger
 from jobs.model import ACTIVE
 from jobs.sources import Sources
 from producer.hooks import AfterDelivery, DeliveryWatcher
-from producer.outputs import absolute, is_unmounted
+from producer.outbox import is_unmounted
+from producer.outputs import absolute
 from producer.roots import WatchedRoot
 from producer.scan import LeftOut
 
