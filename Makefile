@@ -98,5 +98,5 @@ lock: setup      ## Pin the dependencies of pyproject.toml anew, with hashes (ne
 	@uv pip compile pyproject.toml --extra all --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -o requirements/run.txt
 
-clean:           ## Remove what set-up made; inbox, outbox and .dropscore stay
+clean:           ## Remove what set-up made; inboxes, outboxes and their state stay
 	@rm -rf $(VENV) .venv-adk .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -17,7 +17,7 @@ from cli.errors import BadRows, Unusable
 from cli.ledger import find_state_folder, open_ledger, with_state_of
 from cli.options import confirm_payment
 from cli.output.summary import OK, SOME_FAILED
-from cli.paths import remember_state
+from cli.states import remember_state
 from config import logs
 from config.settings import Settings
 from config.skills import Skill, is_vague
@@ -165,15 +165,15 @@ def submit_backlog(options: SubmitOptions) -> SubmitReport:
             raise Unusable(str(exc)) from exc
         submitted: list[Submitted] = []
         if not options.dry_run:
+            state = find_state_folder(settings)
+            local = (row.source for row in plan.submitted if row.source.startswith("/"))
+            parents = dict.fromkeys(str(Path(source).parent) for source in local)
+            remember_state(state, outbox, *list(parents)[:MOST_PLACES])
             if settings.backend == "cloud" and not options.may_pay:
                 estimate = Estimate(len(plan.submitted), plan.credits)
                 if estimate.is_worth_a_question:
                     confirm_payment(estimate.files, estimate.credits)
-            state = find_state_folder(settings)
             ensure_writable(outbox, state)
-            local = (row.source for row in plan.submitted if row.source.startswith("/"))
-            parents = dict.fromkeys(str(Path(source).parent) for source in local)
-            remember_state(state, outbox, *list(parents)[:MOST_PLACES])
             with hold_outbox(outbox, Sources(ledger).ledger_id(), str(state)):
                 submitted = list(backlog.submit(plan, Submitter(ledger)))
                 gone = [row.job_id for row in plan.rows if row.action is Action.RESTORE]

@@ -18,7 +18,7 @@ from jobs.redis import connect
 from jobs.sources import Sources
 from producer.instructions import Defaults
 from producer.loop import LEDGER_WAITS_S, ONCE_WAITS, Producer, Timing
-from producer.outbox import check_mounted, hold_outbox, remember_mount
+from producer.outbox import check_mounted, hold_outbox
 from producer.outputs import absolute, naming_for
 from producer.pipeline import Pipeline, Policy
 from producer.roots import Roots, WatchedRoot
@@ -29,6 +29,7 @@ from producer.transcode import Transcoding, remove_leftovers
 from producer.upkeep import Upkeep
 from producer.watch import Event, Lister, Watcher, choose_mode, hears_no_events
 from storage import is_remote
+from storage.mounts import remember_mount
 
 log = structlog.get_logger(__name__)
 

@@ -12,10 +12,10 @@ from jobs.ledger import Ledger
 from jobs.model import ACTIVE
 from jobs.sources import Sources
 from producer.hooks import AfterDelivery, DeliveryWatcher
-from producer.outbox import is_unmounted
 from producer.outputs import absolute
 from producer.roots import WatchedRoot
 from producer.scan import LeftOut
+from storage.mounts import is_unmounted
 
 log = structlog.get_logger(__name__)
 

@@ -1,11 +1,14 @@
 """What all tiers share: a real Redis server of our own for the tests that need one."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import fakeredis
 import pytest
@@ -27,6 +30,9 @@ settings.load_profile("default")
 
 # What is heard in tests are the studio's own instruments, whatever soundfont this machine has.
 os.environ["DROPSCORE_SOUNDFONT"] = "none"
+# No test looks into, or writes to, the state of who runs it.
+os.environ["XDG_STATE_HOME"] = mkdtemp(prefix="dropscore-tests-state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 LIMITS = {kind: LimitBounds(4, 100) for kind in ("upload", "edit", "render", "download")}
 

@@ -69,7 +69,8 @@ class Run:
 
     def environment(self, **more: str) -> dict[str, str]:
         ours = ("DROPSCORE", "NEMO")
-        return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        return {**kept, "XDG_STATE_HOME": str(self.folder / "state"), **more}
 
     def start(self, *flags: str, before: tuple[str, ...] = (), **more: str) -> None:
         command = [*before, *DROPSCORE, "run", "in", "--outbox", "out", *flags]
@@ -107,7 +108,7 @@ class Run:
         return json.loads(self.do("status", *words, "--json").stdout)
 
     def logs(self) -> str:
-        files = (self.folder / ".dropscore" / "logs").glob("*")
+        files = (self.folder / "state").rglob("logs/*")
         return "".join(file.read_text(errors="replace") for file in files)
 
     def results(self, folder: str = "") -> dict[str, dict[str, Any]]:

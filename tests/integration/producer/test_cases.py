@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.states import choose_state
 from config.errors import ConfigError
 from config.settings import to_environment
 from jobs import control
@@ -132,7 +133,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Iterator[Wor
         if path.is_file() and not path.is_symlink():
             os.utime(path, (1_700_000_000, 1_700_000_000))
     world.run = dropscore(world.folder, "run", "in", "--outbox", "out", "--once")
-    world.logs = "".join(log.read_text() for log in (world.folder / ".dropscore" / "logs").glob("producer*"))
+    world.logs = "".join(
+        log.read_text() for log in choose_state(f"{world.folder}/out").glob("logs/producer*")
+    )
     yield world
 
 

@@ -223,13 +223,7 @@ def open_worker(
             runtime.middleware.add(metrics)
             metrics.start()
         publish_ceilings(ledger)
-        prober = GateProber(
-            ledger,
-            runtime.gates,
-            runtime.client,
-            probe_s=settings.gate_probe_s,
-            edit_credits=settings.edit_credits,
-        )
+        prober = GateProber(ledger, runtime.gates, runtime.client, settings)
         scheduler = Scheduler(
             ledger,
             messages.append,

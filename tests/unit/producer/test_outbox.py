@@ -5,15 +5,8 @@ import json
 import pytest
 
 from config.errors import ConfigError
-from producer.outbox import (
-    MOUNTS_FILE,
-    OWNER_FILE,
-    check_mounted,
-    ensure_writable,
-    find_mount,
-    hold_outbox,
-    remember_mount,
-)
+from producer.outbox import check_mounted, ensure_writable, hold_outbox
+from storage.mounts import MOUNTS_FILE, OWNER_FILE, find_mount, remember_mount
 
 
 def hold(outbox, ledger_id, state_dir="/state"):
