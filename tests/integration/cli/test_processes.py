@@ -50,6 +50,14 @@ def looked(supervisor, true):
     return until(look)
 
 
+def test_the_exit_code_of_a_natural_end_is_known_after_the_stop(supervisor):
+    supervisor.start(python("once", "raise SystemExit(4)", ends=True))
+    assert looked(supervisor, lambda: supervisor.ended("once"))
+    supervisor.stop("once")
+    assert supervisor.exit_code("once") == 4
+    assert supervisor.exit_code("never") == 0
+
+
 class Clock:
     """A clock that goes only when it is told to."""
 
