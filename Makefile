@@ -34,7 +34,9 @@ samples:         ## Make the sample clips in samples/ again (needs ffmpeg)
 
 test: setup lint ## Lint, types, import contracts and all three tiers of tests
 	@$(BIN)/python -m compileall -q $(PACKAGES) tests bench
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder || { \
+	  echo "What failed beside others is tried once more, alone; whatever fails again is broken."; \
+	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 1; }
 
 lint: setup      ## ruff, mypy and the import contracts alone
 	@$(BIN)/ruff check .

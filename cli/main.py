@@ -37,6 +37,7 @@ from cli.options import (
     SkillOption,
     StateOption,
     YesOption,
+    explain_vague,
     join_lines,
     load_settings,
     open_console,
@@ -670,6 +671,7 @@ def redo(
         raise Unusable("name files that are done, or use --missing")
     settings = load_settings(chosen_backend=backend, state_dir=state_dir)
     about = jobs[0] if jobs else None
+    explain_vague(instruction or (), settings.chosen_skill())
     is_served = bool(settings.redis_url) or embedded_redis.answers(find_state_folder(settings, about))
     with open_ledger(settings, about=about) as ledger:
         wanted = [find_job(ledger, one) for one in jobs] if jobs else find_gone(ledger, settings)
@@ -697,8 +699,11 @@ def tweak(
 
     if not instruction.strip():
         raise Unusable("say what to change, such as: dropscore tweak clip.mp4 'make the music softer'")
-    with open_ledger(load_settings(state_dir=state_dir), about=job) as ledger:
-        tweaked = tweak_job(ledger, find_job(ledger, job), instruction.strip())
+    settings = load_settings(state_dir=state_dir)
+    with open_ledger(settings, about=job) as ledger:
+        found = find_job(ledger, job)
+        explain_vague([instruction], settings.all_skills().get(found.spec.skill) or settings.chosen_skill())
+        tweaked = tweak_job(ledger, found, instruction.strip())
     print_answer(tweaked, as_json)
 
 

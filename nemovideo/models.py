@@ -86,7 +86,8 @@ class Account:
 class Session:
     """An editing session (api-contract 2.2); `bind_id` is for a registration link.
 
-    `idempotent_edits` is an extension: a service that says so charges an edit with a known key only once.
+    Two extensions, which a service has only if it says so: with `idempotent_edits` it charges an edit with a
+    known key only once, with `file_handover` it takes and gives files by links in a folder of its own.
     """
 
     session_id: str
@@ -94,13 +95,15 @@ class Session:
     user_id: str | None
     bind_id: str | None = None
     idempotent_edits: bool = False
+    file_handover: bool = False
 
     @classmethod
     def read(cls, data: Fields) -> "Session":
         """Read a new session."""
         session_id, user_id = _text(data, "session_id"), _maybe(data, "user_id")
-        idempotent = data.get("idempotent_edits") is True
-        return cls(session_id, _maybe(data, "task_id"), user_id, _bind_id(data), idempotent)
+        task_id, bind_id = _maybe(data, "task_id"), _bind_id(data)
+        extensions = (data.get(name) is True for name in ("idempotent_edits", "file_handover"))
+        return cls(session_id, task_id, user_id, bind_id, *extensions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ from producer.manifest import Entry
 from producer.prepare import is_same_content, note_of
 from producer.scan import look_at
 from producer.submit import Submitter
-from producer.transcode import Transcoding
 
 
 def restore(ledger: Ledger, job: Job, settings: Settings) -> None:
@@ -114,15 +113,7 @@ def _find_former_spec(ledger: Ledger, spec: JobSpec, job_id: str, settings: Sett
     if stat is None or seen is None or not is_same_content(seen[0], note_of(stat, "")):
         return spec
     if not spec.instructions:
-        run = {"instructions": settings.instruction, "language": settings.language}
-        defaults = Defaults(
-            InstructionSpec.model_validate(run),
-            settings.skill,
-            settings.all_skills(),
-            "",
-            Transcoding.from_settings(settings),
-        )
-        resolved = InstructionResolver(defaults).resolve(spec.source, "")
+        resolved = InstructionResolver(Defaults.from_settings(settings)).resolve(spec.source, "")
         with open_source(stat.path, stat) as file:
             known_by = fingerprint(file, stat.size_bytes)
         if job_id_for(known_by, resolved.instructions, resolved.skill.name) != job_id:

@@ -47,7 +47,7 @@ def start_redis(folder: Path, *options: str) -> tuple[subprocess.Popen[bytes], s
     command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
     command += ["--loglevel", "warning", *options]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(200):
+    for _ in range(1500):
         try:
             with redis.Redis(unix_socket_path=str(socket)) as client:
                 client.ping()

@@ -76,6 +76,7 @@ async def open_session(call: Call) -> Response:
         "task_id": session.task,
         "user_id": call.account.id,
         "idempotent_edits": True,  # an extension of ours: see `api.edits`
+        "file_handover": True,  # and another: see `studio.handover`
     }
     if not studio.settings.session_envelope or call.struck_by("no_envelope"):
         return JSONResponse(data)

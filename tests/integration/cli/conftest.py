@@ -89,7 +89,7 @@ class Place:
 
     def run(self, *arguments: str, **extra: str) -> "subprocess.CompletedProcess[str]":
         process = self.start(*arguments, **extra)
-        out, err = process.communicate(timeout=40)
+        out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def alive(self) -> dict[int, str]:
