@@ -47,6 +47,11 @@ ConvertOption = Annotated[
 PreviewOption = Annotated[
     bool, typer.Option("--preview", help="A first look, small and fast; `retry --full` makes the whole.")
 ]
+StemsOption = Annotated[
+    bool, typer.Option("--stems", help="Deliver drums, bass, harmony and lead as WAV files too.")
+]
+MidiOption = Annotated[bool, typer.Option("--midi", help="Deliver the music as a MIDI file too.")]
+WavOption = Annotated[bool, typer.Option("--wav", help="Deliver the music as a WAV file too.")]
 LogJsonOption = Annotated[bool, typer.Option("--log-json", help="Write all logs to standard error as JSON.")]
 SettleOption = Annotated[
     float | None,
@@ -95,6 +100,11 @@ def load_settings(**flags: Any) -> "Settings":
 def join_lines(instructions: list[str] | None) -> str | None:
     """Join several instructions into one setting, a line each."""
     return "\n".join(instructions) if instructions else None
+
+
+def join_exports(*, stems: bool, midi: bool, wav: bool) -> tuple[str, ...] | None:
+    """Join what is wanted of the music beside the output into one setting; None leaves it as it is set."""
+    return tuple(k for k, wanted in (("stems", stems), ("midi", midi), ("wav", wav)) if wanted) or None
 
 
 def confirm_payment(files: int, credits: int, is_stopped: Callable[[], bool] = lambda: False) -> None:

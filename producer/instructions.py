@@ -102,6 +102,7 @@ class Defaults:
     again: str = ""
     transcoding: Transcoding = OFF
     preview: bool = False
+    exports: tuple[str, ...] = ()
 
     def mark(self) -> str:
         """Return a few letters that change when the run asks for something else."""

@@ -290,6 +290,7 @@ class Pipeline:
             session=root.session,
             transcoding=defaults.transcoding,
             preview=defaults.preview,
+            exports=defaults.exports,
             naming=policy.naming.get(root.outbox, Naming()),
             is_near=root.path in policy.near,
             unfinished_wait_s=UNFINISHED_WAITS * policy.settle_s,

@@ -120,6 +120,7 @@ def produce(
             options.again,
             Transcoding.from_settings(settings),
             settings.preview,
+            settings.exports,
         )
         pipeline = Pipeline(ledger, submitter, Roots(roots), defaults, policy)
         events: SimpleQueue[Event] = SimpleQueue()
