@@ -26,6 +26,7 @@ from jobs.gates import HOLDS, TRIALS
 from jobs.model import (
     ENDED,
     LIMITED,
+    STALE_CODES,
     Checkpoint,
     InstructionState,
     Job,
@@ -361,9 +362,10 @@ class Ledger:
         """End the running of a step with its outcome; `Commit.STALE` when the fencing token is stale.
 
         With a ``claim`` the worker also takes the next step, if the scheduler would admit it now.
-        Of a job that is done, its checkpoint says what is kept.
+        Of a job that is done, its checkpoint says what is kept. The source of one that failed for its file's
+        sake counts as seen no longer: it is looked at again when it is back.
         """
-        done = result.state is State.DONE
+        done, code = result.state is State.DONE, result.problem.code if result.problem else ""
         written = {
             **fields,
             "reason": result.reason,
@@ -388,6 +390,7 @@ class Ledger:
             accepted=result.accepted if result.accepted in self.limits else None,
             passed=result.passed or None,
             paid=result.paid or None,
+            unmark=path_key(job.spec.source) if code in STALE_CODES else None,
             limits=self._limits(),
             **({"claim": asdict(claim), "holds": _HOLDS} if claim else {}),
         )

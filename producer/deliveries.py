@@ -22,6 +22,7 @@ from jobs.model import (
 )
 from jobs.result import Result, read_result
 from jobs.sources import Sources
+from jobs.versions import home
 from producer.backlog import Backlog, PlanRow
 from producer.errors import ProducerError
 from producer.fingerprint import fingerprint, open_source
@@ -76,7 +77,7 @@ def redo(
     asked = instructions or (found.instructions if found else ())
     row = {"priority": 0, "instructions": asked or None, "skill": skill}
     spec = InstructionSpec.model_validate(row)
-    folder = job.spec.output.rpartition("/")[0]
+    folder = home(job.spec.output).rpartition("/")[0]
     backlog = Backlog(ledger, folder, settings, again=f"redo-{word or job.id}")
     plan = backlog.plan([Entry(job.spec.source, spec)])
     (planned,) = plan.rows

@@ -39,9 +39,15 @@ def render(ctx: Context) -> Outcome:
         ctx.stage(draft=draft.raw, summary=draft.summary())
     ctx.lease.ensure_fresh()
     try:
-        # The documents of the cloud name one quality alone.
-        quality = "low" if ctx.job.spec.preview and ctx.settings.backend == "local" else "high"
-        ctx.client.submit_render(ctx.session_id(), known.render_id, draft, quality=quality)
+        # The documents of the cloud name one quality alone, and nothing beside the film.
+        spec, local = ctx.job.spec, ctx.settings.backend == "local"
+        ctx.client.submit_render(
+            ctx.session_id(),
+            known.render_id,
+            draft,
+            quality="low" if spec.preview and local else "high",
+            exports=spec.exports if local else (),
+        )
     except DuplicateRender:
         pass  # an earlier submission arrived, and its answer was lost
     except BadRequest as exc:

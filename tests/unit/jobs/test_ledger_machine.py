@@ -28,6 +28,7 @@ from jobs.limits import CreditBudget
 from jobs.model import (
     ENDED,
     LIMITED,
+    SOURCE_GONE,
     Checkpoint,
     Gate,
     InstructionState,
@@ -37,7 +38,7 @@ from jobs.model import (
     State,
     Step,
 )
-from jobs.sources import SOURCE_GONE, Sources
+from jobs.sources import Sources
 from tests.conftest import Wall
 from tests.unit.jobs.actions import KINDS, LEASE_S, check_sets, count_in_flight, make_spec
 

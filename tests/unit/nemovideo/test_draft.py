@@ -192,3 +192,28 @@ def test_a_new_picture_size() -> None:
     wide = draft(VIDEO, m={"width": 1920, "height": 1080})
     tall = draft(VIDEO, m={"width": 1080, "height": 1920})
     assert tall.changes(wide) == ("Picture changed: 1920x1080 → 1080x1920",)
+
+
+def test_a_picture_has_a_size_when_both_sides_are_stated() -> None:
+    assert draft(m={"width": 1920, "height": 1080}).canvas == "1920x1080"
+    assert draft(m={"width": 1920}).canvas == draft(m={"height": 1080}).canvas == draft().canvas == ""
+    sized, unsized = draft(VIDEO, m={"width": 1920, "height": 1080}), draft(VIDEO)
+    assert sized.changes(unsized) == unsized.changes(sized) == ("Timeline changed in its details",)
+
+
+def test_a_draft_is_its_own_reading() -> None:
+    one = draft(VIDEO)
+    assert Draft.parse(one) is one
+
+
+def test_digests_do_not_change_from_one_version_to_the_next() -> None:
+    """They are kept in the ledger: a digest that changed would make an edit of each timeline in work."""
+    digest = Draft({"t": [], "m": {"title": "Müsik", "b": 1, "a": 2.5}}).digest
+    assert digest == "9d29f4847a9261df1ec0ffaae07ca96108e4cc11c7b1de471051830ea03ab3f2"
+
+
+def test_tracks_have_the_numbers_of_the_contract() -> None:
+    assert (TrackKind.VIDEO.value, TrackKind.AUDIO.value, TrackKind.TEXT.value) == (0, 1, 7)
+    kinds = [draft({"tt": number, "sg": [{"d": 1}]}).tracks[0].kind for number in (0, 1, 7, 2, -1, None)]
+    assert kinds == [TrackKind.VIDEO, TrackKind.AUDIO, TrackKind.TEXT, *[TrackKind.OTHER] * 3]
+    assert not draft(VIDEO).tracks[0].source
