@@ -147,6 +147,7 @@ def plan_job(options: CreateOptions) -> JobSpec:
         fingerprint=f"{FROM_WORDS}{words}\0{output}",
         language=options.settings.language,
         preview=options.settings.preview,
+        exports=options.settings.exports,
     )
 
 

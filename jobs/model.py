@@ -102,6 +102,7 @@ class JobSpec(_Frozen):
     max_credits: int | None = None
     session_group: str | None = None  # files of one group share a session, one after the other
     preview: bool = False  # a first look: rendered small and fast, where the service can
+    exports: tuple[str, ...] = ()  # what is made of the music beside the output: stems, midi, wav
     parent: str | None = None  # the job whose session and timeline this one goes on with (`control.tweak`)
     created: float = 0.0
 
@@ -122,7 +123,7 @@ class JobSpec(_Frozen):
 
     def shorten(self) -> "JobSpec":
         """Keep what a job that is done must still be known by."""
-        kept = {"source", "output", "result", "session_group", "parent", "preview"}
+        kept = {"source", "output", "result", "session_group", "parent", "preview", "exports"}
         return JobSpec(**self.model_dump(include=kept))
 
 
@@ -233,6 +234,7 @@ class Checkpoint(_Frozen):
     sha256: str = ""
     size_bytes: int = 0
     duration_s: float | None = None
+    exports: tuple[str, ...] = ()  # paths of what was delivered beside the output
     credits_before: float | None = None
     credits_after: float | None = None
     credits_spent: float | None = None

@@ -247,6 +247,7 @@ class Backlog:
             language=resolved.language,
             max_credits=resolved.max_credits,
             preview=self._defaults.preview,
+            exports=self._defaults.exports,
             created=self._ledger.now(),
         )
         return Prepared(job_id, spec, outputs, "url")
@@ -261,6 +262,7 @@ class Backlog:
             session=self._settings.session,
             transcoding=self._defaults.transcoding,
             preview=self._defaults.preview,
+            exports=self._defaults.exports,
             naming=self._naming,
             is_near=not hears_no_events(root or self._outbox)[0],
             unfinished_wait_s=UNFINISHED_WAITS * self._settings.settle_s,

@@ -281,6 +281,7 @@ class Pipeline:
             transcoding=defaults.transcoding,
             preview=defaults.preview,
             backlog=self._backlog,
+            exports=defaults.exports,
             naming=policy.naming.get(root.outbox, Naming()),
             is_near=root.path in policy.near,
             unfinished_wait_s=UNFINISHED_WAITS * policy.settle_s,

@@ -52,6 +52,7 @@ class Place:
     session: str = "file"
     preview: bool = False
     backlog: bool = False
+    exports: tuple[str, ...] = ()
     transcoding: Transcoding = OFF
     naming: Naming = field(default_factory=Naming)
     is_near: bool = False
@@ -223,6 +224,7 @@ def _spec(
         max_credits=resolved.max_credits if resolved else None,
         session_group=place.session_group(stat.path),
         preview=place.preview,
+        exports=place.exports,
         created=place.created,
     )
 

@@ -185,7 +185,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(backlog=st.booleans(), group=st.sampled_from([None, None, "g", "h"]), name=st.integers(0, 3))
     def submit(self, backlog: bool, group: str | None, name: int) -> None:
         job_id = f"j{len(self.submitted)}"
-        fields = {"source": f"/in/{job_id}.mp4", "backlog": backlog, "session_group": group}
+        fields = {"source": f"/in/{job_id}.mp4", "backlog": backlog, "session_group": group, "root": "/in"}
         self.submitted[job_id] = fields | {"outputs": [f"/out/{name}.mp4", f"/out/{job_id}.mp4"]}
         self.allowed[job_id] = 1
         assert self.take_in(job_id)
@@ -442,7 +442,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for closed in Gates(self.ledger).closed():
             Gates(self.ledger).open(closed)
         at = self.ledger.now() + wait_s
-        Gates(self.ledger).close(gate, probe_at=at, message="m", advice="a")
+        root = "/in" if gate is Gate.SOURCE else ""
+        Gates(self.ledger).close(gate, probe_at=at, message="m", advice="a", root=root)
 
     @precondition(lambda self: Gates(self.ledger).closed())
     @rule()
@@ -471,7 +472,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def forget(self) -> None:
         done = set(self.ended(State.DONE))
-        forgotten = self.ledger.forget(0.0, [State.DONE], lambda _: True)
+        forgotten = self.ledger.forget(-3.0, [State.DONE], lambda _: True)  # hosts agree to 3 s
         assert forgotten == len(done)
         self.forgotten |= done
 
@@ -547,6 +548,7 @@ class LedgerMachine(RuleBasedStateMachine):
         check_sets(self.ledger)
         assert [key for key in self.server.client.keys("dropscore:due:*")] == []
         assert [key for key in self.server.client.keys("dropscore:inflight:*")] == []
+        assert [key for key in self.server.client.keys("dropscore:held*")] == []
         assert CreditBudget(self.ledger).spending().aside == 0
 
     def go_on(self, worker: Worker) -> None:
