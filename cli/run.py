@@ -37,8 +37,8 @@ from storage import is_remote
 
 IDLE_STOP_S, NOTIFY_STOP_S = 0.1, 1.0
 TICK_S, LOOK_S = 0.05, 0.25
-LOOK_SHARE = 1 / 40
-"""Of its time a run looks at the ledger for so much at most, so that a short one is seen to end soon."""
+FEW, FEW_SHARE = 2, 1 / 40
+"""With so few files in work a run looks more often, for this share of its time, to see its end soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,7 @@ class Session:
     _draining: bool = field(default=False, init=False)
     _warned: bool = field(default=False, init=False)
     _away: bool = field(default=False, init=False)
+    _is_few: bool = field(default=True, init=False)
     _vague: set[str] = field(default_factory=set, init=False)
 
     def explain_vague(self, instructions: Iterable[str], skill: str) -> None:
@@ -162,7 +163,7 @@ class Session:
                 if self._look():
                     return
                 took_s = self.clock() - began
-                looks_at = self.clock() + min(LOOK_S, took_s / LOOK_SHARE)
+                looks_at = self.clock() + (min(LOOK_S, took_s / FEW_SHARE) if self._is_few else LOOK_S)
             self.sleep(TICK_S)
 
     def _should_stop(self) -> bool:
@@ -206,6 +207,7 @@ class Session:
                 if job.step in (Step.UPLOAD, Step.EDIT) and not job.ended:
                     self.explain_vague(job.spec.instructions, job.spec.skill)
             self.output.show(snapshot)
+            self._is_few = len(snapshot.in_work) <= FEW
             over = over or (self._draining and snapshot.all_held)
         except LedgerUnreachable as exc:
             if not self._away:
