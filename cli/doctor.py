@@ -119,7 +119,7 @@ def check_all(settings: Settings, where: Where, *, send_test: bool) -> Iterator[
     yield check_ffmpeg()
     if settings.backend == "local" and find_spec("numpy") and find_spec("studio.music"):
         yield check_instruments(str(settings.soundfont or ""))
-    yield check_disk("state folder", settings.state_dir)
+    yield check_disk("state folder", find_state_folder(settings))
     yield (
         check_bucket("outbox", where.outbox)
         if is_remote(where.outbox)

@@ -40,6 +40,7 @@ from cli.options import (
     StemsOption,
     WavOption,
     YesOption,
+    explain_vague,
     join_exports,
     join_lines,
     load_settings,
@@ -408,7 +409,7 @@ def status(
     """
     from cli import status as views
     from cli.ledger import open_ledger
-    from jobs.overview import read_overview
+    from jobs.overview import count_gone, read_overview
     from jobs.result import load_result
 
     settings = load_settings(state_dir=state_dir)
@@ -416,7 +417,7 @@ def status(
         return views.watch(settings, job, open_console(), as_json=as_json)
     with open_ledger(settings, about=job) as ledger:
         if job is None:
-            seen = read_overview(ledger)
+            seen = read_overview(ledger, gone=count_gone(ledger, settings.backend) if settings.restore else 0)
             print_model(seen) if as_json else views.print_lines(views.overview_lines(seen), open_console())
         else:
             found = load_result(views.find_job(ledger, job))
@@ -686,6 +687,7 @@ def redo(
         raise Unusable("name files that are done, or use --missing")
     settings = load_settings(chosen_backend=backend, state_dir=state_dir)
     about = jobs[0] if jobs else None
+    explain_vague(instruction or (), settings.chosen_skill())
     is_served = bool(settings.redis_url) or embedded_redis.answers(find_state_folder(settings, about))
     with open_ledger(settings, about=about) as ledger:
         wanted = [find_job(ledger, one) for one in jobs] if jobs else find_gone(ledger, settings)
@@ -713,8 +715,11 @@ def tweak(
 
     if not instruction.strip():
         raise Unusable("say what to change, such as: dropscore tweak clip.mp4 'make the music softer'")
-    with open_ledger(load_settings(state_dir=state_dir), about=job) as ledger:
-        tweaked = tweak_job(ledger, find_job(ledger, job), instruction.strip())
+    settings = load_settings(state_dir=state_dir)
+    with open_ledger(settings, about=job) as ledger:
+        found = find_job(ledger, job)
+        explain_vague([instruction], settings.all_skills().get(found.spec.skill) or settings.chosen_skill())
+        tweaked = tweak_job(ledger, found, instruction.strip())
     print_answer(tweaked, as_json)
 
 

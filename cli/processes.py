@@ -73,6 +73,7 @@ class Child:
     cwd: Path | None = None
     pass_fds: tuple[int, ...] = ()
     ends: bool = False  # it comes to an end by itself, with one of `NATURAL_ENDS`
+    end: Callable[[], object] = lambda: None  # what makes it end sooner than the SIGTERM that follows
 
 
 @dataclass(slots=True)
@@ -143,8 +144,10 @@ class Supervisor:
         """Ask these children to end, all at once, and make them after ``within_s`` seconds."""
         stopped = [self._children.pop(name) for name in names if name in self._children]
         processes = [running.process for running in stopped if running.process]
-        for process in processes:
-            _signal_group(process.pid, signal.SIGTERM)
+        for running in stopped:
+            if running.process and running.process.poll() is None:
+                running.child.end()
+                _signal_group(running.process.pid, signal.SIGTERM)
         gives_up = self._clock() + within_s
         for process in processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -262,19 +265,9 @@ def build_environment(
     return environment
 
 
-def worker_command() -> tuple[str, ...]:
-    """Build the command of a Celery worker; its node name is unique, so that several may share a host.
-
-    It neither asks for its neighbours at its start, which takes a second, nor follows their events: workers
-    know of each other by the ledger.
-    """
-    alone = ("--without-mingle", "--without-gossip")
-    return python("celery", "-A", "worker.app", "worker", *alone, "-n", f"worker-{os.getpid()}@%h")
-
-
 def worker_child(environment: Mapping[str, str]) -> Child:
     """Describe the Celery worker with its scheduler."""
-    return Child(WORKER, worker_command(), environment)
+    return Child(WORKER, python("worker"), environment)
 
 
 def producer_child(environment: Mapping[str, str], folders: Folders, once: bool) -> Child:

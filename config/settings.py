@@ -112,6 +112,17 @@ def check_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def find_state_home() -> Path:
+    """Return the folder in which state folders are: ``$XDG_STATE_HOME/dropscore``."""
+    base = os.environ.get("XDG_STATE_HOME")
+    if base and Path(base).is_absolute():
+        return Path(base, "dropscore")
+    try:
+        return Path.home() / ".local" / "state" / "dropscore"
+    except RuntimeError:  # nobody's home is known
+        return Path.cwd() / ".dropscore"
+
+
 HttpUrl = Annotated[str, AfterValidator(check_url)]
 AppriseUrls = Annotated[SecretStr, AfterValidator(check_addresses)]
 Text = Annotated[str, AfterValidator(check_text)]
@@ -145,8 +156,8 @@ class Settings(BaseSettings):
     skill_source: str | None = Field(None, alias="SKILL_SOURCE", pattern=r"^[\w.-]{1,64}$")
     """The platform sent as `X-Skill-Platform`; detected, if it is not said."""
 
-    state_dir: Path = Field(Path(".dropscore"), alias="DROPSCORE_STATE_DIR")
-    """The ledger of the embedded server, the studio's files, logs."""
+    state_dir: Path = Field(default_factory=lambda: find_state_home() / "shared", alias="DROPSCORE_STATE_DIR")
+    """The ledger, the studio's files, logs; else one for each outbox in `~/.local/state/dropscore`."""
     redis_url: SecretStr | None = Field(None, alias="DROPSCORE_REDIS_URL")
     """A Redis or Valkey server of your own, for the ledger and the queues; else one is embedded."""
     redis_master: str = Field("mymaster", alias="DROPSCORE_REDIS_MASTER", min_length=1)

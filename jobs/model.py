@@ -46,6 +46,7 @@ class Gate(StrEnum):
     PLAN = "plan"
     AUTH = "auth"
     DISK = "disk"
+    SOURCE = "source"
     BUDGET = "budget"
     PAUSED = "paused"
 
@@ -134,6 +135,7 @@ class SessionRef(_Frozen):
     task_id: str | None = None
     user_id: str | None = None
     idempotent: bool = False  # the service charges an edit with a known key only once
+    file_handover: bool = False  # the studio takes and gives files by links in its own folder
     backend: str = ""  # "local" or "cloud": only that one knows the session
 
 

@@ -276,7 +276,7 @@ class NemoVideo:
         found = self.balance()
         if found.available < credits:
             message = f"{found.available} credits are left; an edit takes {credits:.0f}"
-            raise self._add_way_out(errors.BalanceTooLow(message), session_id)
+            raise self._add_way_out(errors.BalanceTooLow(message, needed_credits=credits), session_id)
         return found
 
     def refusal(self, service_code: int, session_id: str) -> NemoVideoError:

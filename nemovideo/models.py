@@ -88,8 +88,9 @@ class Account:
 class Session:
     """An editing session (api-contract 2.2); `bind_id` is for a registration link.
 
-    Two extensions: a service with `idempotent_edits` charges an edit with a known key only once, and one that
-    names `exports` makes these of the music beside a render (`submit_render`).
+    Extensions, which a service has only if it says so: with `idempotent_edits` it charges an edit with a
+    known key only once, with `file_handover` it takes and gives files by links in a folder of its own, and
+    what `exports` names it makes of the music beside a render (`submit_render`).
     """
 
     session_id: str
@@ -97,15 +98,17 @@ class Session:
     user_id: str | None
     bind_id: str | None = None
     idempotent_edits: bool = False
+    file_handover: bool = False
     exports: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, data: Fields) -> "Session":
         """Read a new session."""
         session_id, user_id = _text(data, "session_id"), _maybe(data, "user_id")
-        idempotent = data.get("idempotent_edits") is True
+        task_id, bind_id = _maybe(data, "task_id"), _bind_id(data)
+        idempotent, handover = (data.get(name) is True for name in ("idempotent_edits", "file_handover"))
         exports = frozenset(kind for kind in _list(data.get("exports")) if isinstance(kind, str))
-        return cls(session_id, _maybe(data, "task_id"), user_id, _bind_id(data), idempotent, exports)
+        return cls(session_id, task_id, user_id, bind_id, idempotent, handover, exports)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,7 @@ from config.settings import Settings
 from jobs.ledger import Ledger, result_path
 from jobs.model import JobSpec, State, job_id_for
 from producer.errors import SourceBusy, SourceGone, UnusableManifest, printable
-from producer.instructions import (
-    Defaults,
-    InstructionResolver,
-    InstructionSpec,
-    resolve,
-)
+from producer.instructions import NOTHING_SAID, Defaults, InstructionResolver, InstructionSpec, resolve
 from producer.manifest import Entry, is_folder
 from producer.outputs import Naming, absolute, candidate_outputs, find_delivered, is_gone, naming_for
 from producer.pipeline import REMOTE_THREADS, THREADS, UNFINISHED_WAITS, transcode_source
@@ -29,7 +24,6 @@ from producer.prepare import Place, Prepared, prepare
 from producer.scan import LeftOut, Rules, look_at, walk
 from producer.sidecars import SidecarIndex
 from producer.submit import SubmissionOutcome, Submitted, Submitter, has_moved
-from producer.transcode import Transcoding
 from producer.watch import hears_no_events
 from storage import FileStat, is_remote
 
@@ -107,23 +101,13 @@ class Backlog:
         ledger: Ledger,
         outbox: Path | str,
         settings: Settings,
-        spec: InstructionSpec | None = None,
+        spec: InstructionSpec = NOTHING_SAID,
         skill: str | None = None,
         again: str = "",
     ) -> None:
         """Take the ledger, where outputs go, and the instructions (``-i``, ``--priority``) for every file."""
         self._ledger, self._outbox, self._settings = ledger, absolute(outbox), settings
-        own = {"instructions": settings.instruction, "language": settings.language, "priority": PRIORITY}
-        run = InstructionSpec.model_validate(own)
-        self._defaults = Defaults(
-            spec.over(run) if spec else run,
-            skill or settings.skill,
-            settings.all_skills(),
-            again,
-            Transcoding.from_settings(settings),
-            settings.preview,
-            settings.exports,
-        )
+        self._defaults = Defaults.from_settings(settings, spec, skill=skill, again=again, priority=PRIORITY)
         self.left_out = LeftOut()
         excluded = (self._outbox, absolute(settings.state_dir))
         self._rules = Rules(excluded, settings.ignore, settings.only, report=self.left_out.report)
@@ -259,7 +243,7 @@ class Backlog:
             skill=resolved.skill.name,
             instructions=resolved.instructions,
             fingerprint=key,
-            backlog=resolved.backlog,
+            backlog=bool(resolved.backlog),
             language=resolved.language,
             max_credits=resolved.max_credits,
             preview=self._defaults.preview,

@@ -21,6 +21,7 @@ from jobs.sources import Sources
 from producer.errors import map_storage_errors
 from producer.sidecars import FolderListing
 from storage import SCHEME, BadPath, NotThere, StorageError, exists, is_remote, storage_for, tidy
+from storage.mounts import MOUNTS_FILE, OWNER_FILE, is_unmounted, read_mounts
 
 DEFAULT_TEMPLATE = "{folder}/{stem}.mp4"
 
@@ -280,13 +281,10 @@ def _taken(outputs: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
 
 # --- whether its disk is there ----------------------------------------------------------------------------
 
-MOUNTS_FILE = "mounts.json"
-"""In the state folder: the mount point of every outbox it has used."""
-
 
 def check_mounted(outbox: str, state_dir: Path | str) -> None:
     """Make sure that a folder is on the disk it was on before; raises ConfigError, with one line."""
-    point = _read_mounts(state_dir).get(outbox, "/")
+    point = read_mounts(state_dir).get(outbox, "/")
     if is_unmounted(outbox, point):
         raise ConfigError(
             f"{outbox}: {point} is not mounted; mount it, or choose another folder "
@@ -294,49 +292,7 @@ def check_mounted(outbox: str, state_dir: Path | str) -> None:
         )
 
 
-def remember_mount(outbox: str, state_dir: Path | str) -> str:
-    """Note on which mount point an outbox that is there lies; returns it. Raises OSError."""
-    if is_remote(outbox):
-        return "/"
-    point = find_mount(outbox)
-    mounts = _read_mounts(state_dir)
-    if mounts.get(outbox) != point:
-        file = Path(state_dir, MOUNTS_FILE)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}.part")
-        part.write_text(
-            json.dumps({**mounts, outbox: point}, indent=1), encoding="utf-8", errors="surrogateescape"
-        )
-        part.replace(file)
-    return point
-
-
-def find_mount(folder: str) -> str:
-    """Return the mount point that holds a folder that is there."""
-    at = Path(folder).resolve()
-    while not at.is_mount():
-        at = at.parent
-    return str(at)
-
-
-def is_unmounted(outbox: str, point: str) -> bool:
-    """Return whether the mount point an outbox was on is none now, and no outbox is there in its place."""
-    with suppress(OSError):
-        os.scandir(point).close()  # an automatic mount is made by asking for what is in it
-    return not os.path.ismount(point) and not os.path.lexists(f"{outbox}/{OWNER_FILE}")
-
-
-def _read_mounts(state_dir: Path | str) -> dict[str, str]:
-    try:
-        table = json.loads(Path(state_dir, MOUNTS_FILE).read_text(encoding="utf-8", errors="surrogateescape"))
-        return {str(outbox): str(point) for outbox, point in table.items()}
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return {}
-
-
 # --- whose outbox it is -----------------------------------------------------------------------------------
-
-OWNER_FILE = ".dropscore-outbox"
 
 
 class OutboxLock:

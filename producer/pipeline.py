@@ -133,6 +133,7 @@ class Pipeline:
         self._index = SidecarIndex()
         self._dealt_with: dict[str, tuple[str, str]] = {}
         self._seen: dict[str, Seen] = {}
+        self._backlog = False  # whether this batch is one
         self._ignored: dict[str, FileStat] = {}
         self._places: dict[str, Place] = {}  # by root, for one batch
         self._told: set[tuple[str, str]] = set()
@@ -159,8 +160,8 @@ class Pipeline:
         """Leave files alone as long as they are what they are now."""
         self._ignored.update((stat.path, stat) for stat in stats)
 
-    def unseen(self, stats: Iterable[FileStat], resolver: InstructionResolver) -> list[FileStat]:
-        """Return those that the ledger has not seen as they are now; one round trip, no file is read.
+    def unseen(self, stats: Iterable[FileStat], resolver: InstructionResolver) -> dict[FileStat, Seen]:
+        """Return those that the ledger has not seen as they are now, with what it has; no file is read.
 
         Raises:
             LedgerUnreachable: nothing is known.
@@ -170,27 +171,26 @@ class Pipeline:
             for stat in stats
             if stat.path not in self._transcodes and self._ignored.get(stat.path) != stat
         ]
-        found = []
+        found: dict[FileStat, Seen] = {}
         for stat, seen in zip(wanted, self._sources.seen(stat.path for stat in wanted), strict=True):
             root = self._roots.of(stat.path).path
             if seen is None or seen[0] != note_of(stat, resolver.stamp(stat.path, root)):
-                found.append(stat)
+                found[stat] = seen
         return found
 
-    def prepare(self, stats: Iterable[FileStat]) -> Iterator[Prepared]:
+    def prepare(self, stats: Iterable[FileStat], *, backlog: bool = False) -> Iterator[Prepared]:
         """Prepare what is new among stable files, several at a time and in their order.
 
         They come as they are ready, so that one is submitted while the next is looked at. What went away or
         changed is left out: the next event or scan brings it back; what is busy is in ``busy`` afterwards.
-        Raises LedgerUnreachable.
+        The jobs of a ``backlog`` wait behind those of files that are dropped. Raises LedgerUnreachable.
         """
         self.busy.clear()
         self._places.clear()
         resolver = self.resolver()
         unseen = self.unseen(stats, resolver)
-        paths = [stat.path for stat in unseen]
-        self._seen = dict(zip(paths, self._sources.seen(paths), strict=True))
-        pool = self._remote_pool if any(map(is_remote, paths)) else self._pool
+        self._backlog, self._seen = backlog, {stat.path: seen for stat, seen in unseen.items()}
+        pool = self._remote_pool if any(map(is_remote, self._seen)) else self._pool
         return iter(filter(None, pool.map(partial(self._prepare, resolver=resolver), unseen)))
 
     def submit(self, prepared: Iterable[Prepared]) -> int:
@@ -291,6 +291,7 @@ class Pipeline:
             transcoding=defaults.transcoding,
             preview=defaults.preview,
             exports=defaults.exports,
+            backlog=self._backlog,
             naming=policy.naming.get(root.outbox, Naming()),
             is_near=root.path in policy.near,
             unfinished_wait_s=UNFINISHED_WAITS * policy.settle_s,

@@ -39,6 +39,7 @@ class Prepared:
 class Place:
     """Where files are found and where their outputs go, and what holds for all of them.
 
+    ``backlog``: they wait behind files that are dropped, unless their instructions say otherwise.
     ``is_near``: the kernel of this host knows who writes them. ``unfinished_wait_s`` is for how long a file
     that ends before its container says must have been calm until it is refused.
     """
@@ -51,6 +52,7 @@ class Place:
     session: str = "file"
     preview: bool = False
     exports: tuple[str, ...] = ()
+    backlog: bool = False
     transcoding: Transcoding = OFF
     naming: Naming = field(default_factory=Naming)
     is_near: bool = False
@@ -217,7 +219,7 @@ def _spec(
         mtime_ns=stat.mtime_ns,
         etag=stat.etag,
         duration_s=duration_s,
-        backlog=bool(resolved and resolved.backlog),
+        backlog=place.backlog if resolved is None or resolved.backlog is None else resolved.backlog,
         language=resolved.language if resolved else None,
         max_credits=resolved.max_credits if resolved else None,
         session_group=place.session_group(stat.path),

@@ -16,6 +16,7 @@ from studio.errors import RenderCancelled, RenderFailed, StudioError
 
 LOOK, RENDER = "look", "render"
 _ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+_END_WITHIN_S = 5.0  # a busy machine needs more than one to clear a render away
 _LINE_BYTES = 64 * 1024 * 1024  # findings of an hour's film are some 100 KB
 
 Report = Callable[[float], None]
@@ -77,7 +78,7 @@ class ProcessPool:
             self._release(worker)
 
     async def close(self) -> None:
-        """Stop what is being done; the processes remove their temporary files and end within two seconds."""
+        """Stop what is being done; the processes remove their temporary files and end within five seconds."""
         self._closed = True
         for worker in self._workers:
             worker.close()
@@ -161,7 +162,7 @@ class _Worker:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     try:
-        process.wait(2.0)
+        process.wait(_END_WITHIN_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -29,7 +29,7 @@ from studio.music.moods import mood_for
 from studio.render import render
 
 _REPORT_EVERY_S = 0.2
-_END_WITHIN_S = 1.5
+_END_WITHIN_S = 4.0
 _log = logging.getLogger("studio.tasks")
 
 Report = Callable[[float], None]

@@ -42,6 +42,7 @@ def ensure_session_and_upload(ctx: Context) -> None:
                 task_id=opened.task_id,
                 user_id=opened.user_id,
                 idempotent=opened.idempotent_edits,
+                file_handover=opened.file_handover,
                 backend=ctx.settings.backend,
             )
         ctx.save(session=session, sessions=ctx.checkpoint.sessions + 1, upload=None, before_upload=before)

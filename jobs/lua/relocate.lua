@@ -13,6 +13,9 @@ if job.state == 'failed' then
   redis.call('PUBLISH', p .. 'ring', 'relocate')
 elseif job.state ~= 'queued' and job.state ~= 'waiting' and job.state ~= 'parked' then
   return 0
+elseif job.held then -- by the folder that it has left
+  release(arg.id, job)
+  redis.call('ZADD', due_set(job.step, job.lane), now, arg.id)
 end
 redis.call('HSET', key, 'source', arg.source, 'spec', arg.spec)
 return 1

@@ -70,6 +70,22 @@ class Sessions:
         row = self._database.one("SELECT * FROM media WHERE secret = ?", secret)
         return _media(row) if row else None
 
+    def list_settled(self, before_s: float) -> list[Path]:
+        """Answer the files of sessions whose last render ended before that time, the oldest first."""
+        sql = (
+            "SELECT media.path FROM media JOIN renders ON renders.session = media.session"
+            " GROUP BY media.id HAVING max(coalesce(renders.ended, 9e99)) < ? ORDER BY media.number"
+        )
+        return [Path(row["path"]) for row in self._database.all(sql, before_s)]
+
+    def forget(self, sources: Sequence[Path]) -> None:
+        """Forget the sessions that these files came in; their renders stay known."""
+        with self._database.transaction():
+            for path in sources:
+                sql = "DELETE FROM sessions WHERE id IN (SELECT session FROM media WHERE path = ?)"
+                self._database.run(sql, str(path))
+                self._database.run("DELETE FROM media WHERE path = ?", str(path))
+
     def file_names(self) -> list[str]:
         """Answer the names under which uploads are kept."""
         return [Path(row["path"]).name for row in self._database.all("SELECT path FROM media")]

@@ -46,7 +46,7 @@ def flower(stage: Stage, clip: Path) -> Iterator[httpx.Client]:
             yield client
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def _run_three_jobs(stage: Stage, clip: Path, client: httpx.Client) -> None:
@@ -149,5 +149,5 @@ def test_inspect_ping_fails_when_no_worker_answers(stage: Stage, tmp_path: Path)
     environment = {**stage.environment(), "DROPSCORE_REDIS_URL": url}
     ended = subprocess.run(command, env=environment, capture_output=True, timeout=40, check=False)
     server.kill()
-    server.wait(10)
+    server.wait(30)
     assert ended.returncode != 0

@@ -73,7 +73,7 @@ def timed(tmp_path, clock):
 def ends_again(supervisor):
     """Wait for the child's next end, and let the supervisor see it."""
     (running,) = supervisor._children.values()
-    running.process.wait(10)
+    running.process.wait(30)
     supervisor.look()
 
 

@@ -30,6 +30,19 @@ def test_a_session(backend: Any, client: nemovideo.NemoVideo) -> None:
     assert seen.headers["authorization"] == "Bearer nmv_usr_secret"
 
 
+@pytest.mark.parametrize(
+    ("announced", "expected"), [(True, True), (False, False), ("yes", False), (1, False)]
+)
+def test_extensions_count_where_they_are_announced(
+    backend: Any, client: nemovideo.NemoVideo, announced: object, expected: bool
+) -> None:
+    answers = ({name: announced} for name in ("idempotent_edits", "file_handover"))
+    backend.on("POST", SESSION, *(backend.ok(session_id="s1", **fields) for fields in answers))
+    first, second = client.open_session(), client.open_session()
+    assert (first.idempotent_edits, first.file_handover) == (expected, False)
+    assert (second.idempotent_edits, second.file_handover) == (False, expected)
+
+
 def test_a_session_without_envelope_or_language(backend: Any, client: nemovideo.NemoVideo) -> None:
     backend.on("POST", SESSION, backend.json({"session_id": "s1", "task_id": 7}))
     assert client.open_session() == nemovideo.Session("s1", "7", None)
@@ -364,7 +377,7 @@ def test_a_head_that_drips_ends_at_its_deadline(make_client: Any) -> None:
         with pytest.raises(errors.ConnectionLost, match="in time"):
             make_client(url, endpoint=endpoint).balance()
         assert time.monotonic() - started < 5
-        thread.join(10)
+        thread.join(30)
 
 
 def test_any_call_stops_on_request(backend: Any, client: nemovideo.NemoVideo) -> None:

@@ -274,7 +274,7 @@ def test_forty_streams_need_no_thread_but_their_own(backend: Any, client: nemovi
     assert len(ours) <= before + 40
     stop.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     hold.set()
     assert len(ended) == 40
 

@@ -156,7 +156,7 @@ def test_a_dead_observer_is_started_again(tmp_path):
     assert not watcher.check()
     for emitter in list(watcher._observer.emitters):
         emitter.stop()
-        emitter.join(5)
+        emitter.join(30)
     assert watcher.check(), "it asks for a scan: events may be lost"
     (tmp_path / "a.mp4").write_bytes(b"x")
     hints = {events.get(timeout=5).hint for _ in range(2)}

@@ -68,7 +68,7 @@ def test_sigterm_with_open_streams_is_quick_and_free(start_studio, clip):
     threads = streaming(guest, 5)
     assert running.stop() <= 2.0
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     again(start_studio, guest)
     assert guest.charges() == []
     assert guest.balance() == {"available": 1000, "frozen": 0, "total": 1000}
@@ -127,7 +127,7 @@ def test_the_parent_may_pass_a_listening_socket(tmp_path):
             assert process.stdout.readline() == f"studio ready {url}\n"
         finally:
             process.terminate()
-            process.communicate(timeout=10)
+            process.communicate(timeout=60)
 
 
 def test_a_port_in_use_is_one_clear_line(tmp_path):
@@ -176,13 +176,13 @@ def test_a_client_that_goes_away_in_the_middle_of_an_upload_leaves_nothing(start
         line.sendall(head.encode() + bytes(4_000_000))
         while not list(media.iterdir()):
             time.sleep(0.01)
-    for _ in range(200):
+    for _ in range(2000):
         if not list(media.iterdir()):
             break
         time.sleep(0.01)
     assert list(media.iterdir()) == []
     running.process.terminate()
-    assert "Traceback" not in running.process.communicate(timeout=10)[1]
+    assert "Traceback" not in running.process.communicate(timeout=60)[1]
 
 
 def test_sigterm_does_not_wait_for_a_host_that_says_nothing(start_studio):

@@ -4,7 +4,7 @@ Hypothesis draws the order. After every step each unfinished job is due once, wh
 kind of work is above its limit, the budget adds up, and no instruction was paid for more often than a person
 allowed. In the end all faults are over, and every job must come to its end.
 
-The model stands for what `worker/steps/edit.py` does around a paid message. Fifteen seconds by default;
+The model stands for what `worker/steps/edit.py` does around a paid message. Ten seconds by default;
 ``--hypothesis-profile long`` (``make test-long``) goes on for much longer.
 """
 
@@ -565,7 +565,7 @@ TestLedgerMachine.settings = (
     settings.get_profile("long")
     if IS_LONG
     else settings(
-        max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=10, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
     )
 )
 pytestmark = pytest.mark.timeout(7200 if IS_LONG else 300)

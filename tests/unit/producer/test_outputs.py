@@ -10,20 +10,17 @@ from hypothesis import strategies as st
 from config.errors import ConfigError
 from jobs.ledger import result_path
 from producer.outputs import (
-    MOUNTS_FILE,
-    OWNER_FILE,
     Naming,
     OutboxLock,
     candidate_outputs,
     check_chosen_output,
     check_mounted,
     ensure_writable,
-    find_mount,
     folder_inside,
     naming_for,
-    remember_mount,
 )
 from producer.sidecars import FolderListing
+from storage.mounts import MOUNTS_FILE, OWNER_FILE, find_mount, remember_mount
 
 ID = "0123456789abcdef"
 
