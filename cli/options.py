@@ -103,11 +103,6 @@ def join_lines(instructions: list[str] | None) -> str | None:
     return "\n".join(instructions) if instructions else None
 
 
-def join_exports(*, stems: bool, midi: bool, wav: bool) -> tuple[str, ...] | None:
-    """Join what is wanted of the music beside the output into one setting; None leaves it as it is set."""
-    return tuple(k for k, wanted in (("stems", stems), ("midi", midi), ("wav", wav)) if wanted) or None
-
-
 def explain_vague(instructions: Iterable[str], skill: "Skill") -> None:
     """Say of each vague instruction, on standard error, what to ask for in its place."""
     from cli.format import escape_controls
@@ -115,6 +110,11 @@ def explain_vague(instructions: Iterable[str], skill: "Skill") -> None:
 
     for text in filter(is_vague, instructions):
         print(f"dropscore: {escape_controls(skill.explain_vague(text))}", file=sys.stderr)
+
+
+def join_exports(*, stems: bool, midi: bool, wav: bool) -> tuple[str, ...] | None:
+    """Join what is wanted of the music beside the output into one setting; None leaves it as it is set."""
+    return tuple(k for k, wanted in (("stems", stems), ("midi", midi), ("wav", wav)) if wanted) or None
 
 
 def confirm_payment(files: int, credits: int, is_stopped: Callable[[], bool] = lambda: False) -> None:

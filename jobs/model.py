@@ -75,6 +75,13 @@ class _Frozen(BaseModel):
         return self.model_copy(update=changes)
 
 
+SOURCE_GONE = "source_gone"
+"""The code of the problem of a job whose file is no longer where it was."""
+
+STALE_CODES = frozenset({SOURCE_GONE, "source_changed", "source_denied"})
+"""Ends of a job that speak of its file alone: with the file back as it should be, the job goes on."""
+
+
 class JobSpec(_Frozen):
     """What was asked for; never changes once the job is submitted. Little of it is kept when it is done."""
 

@@ -88,9 +88,9 @@ class Account:
 class Session:
     """An editing session (api-contract 2.2); `bind_id` is for a registration link.
 
-    Extensions, which a service has only if it says so: with `idempotent_edits` it charges an edit with a
-    known key only once, with `file_handover` it takes and gives files by links in a folder of its own, and
-    what `exports` names it makes of the music beside a render (`submit_render`).
+    Three extensions, which a service has only if it says so: with `idempotent_edits` it charges an edit with
+    a known key only once, with `file_handover` it takes and gives files by links in a folder of its own, and
+    it makes the `exports` that it names of the music beside a render (`submit_render`).
     """
 
     session_id: str

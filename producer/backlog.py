@@ -120,10 +120,10 @@ class Backlog:
         Raises UnusableManifest for a path that is not there, LedgerUnreachable, StorageError.
         """
         if not is_remote(self._outbox) and Path(self._outbox).is_dir():
-            self._naming = naming_for(self._outbox, self._settings.output)
+            self._naming = naming_for(self._outbox, self._settings.output_template)
         looks = list(self._expand(entries))
         settle_s, now_ns = self._settings.settle_s, int(self._ledger.now() * 1e9)
-        near = (look.found for look in looks if look.found and not is_remote(look.found.path))
+        near = (look.found for look in looks if look.found and not look.found.is_object)
         if any(now_ns - found.mtime_ns < settle_s * 1e9 for found in near):
             sleep(settle_s)
         index = SidecarIndex()

@@ -76,8 +76,8 @@ async def open_session(call: Call) -> Response:
         "task_id": session.task,
         "user_id": call.account.id,
         "idempotent_edits": True,  # an extension of ours: see `api.edits`
-        "exports": [] if studio.settings.simulate else list(EXPORTS),  # another one: see `api.renders`
         "file_handover": True,  # and another: see `studio.handover`
+        "exports": [] if studio.settings.simulate else list(EXPORTS),  # a third: see `api.renders`
     }
     if not studio.settings.session_envelope or call.struck_by("no_envelope"):
         return JSONResponse(data)

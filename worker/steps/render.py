@@ -1,6 +1,6 @@
 """Render: submitted once, under an id that is saved before it is used (api-contract 2.7)."""
 
-from uuid import uuid4
+from secrets import token_hex
 
 from jobs.control import SESSION_GONE
 from jobs.model import RenderRef, Step
@@ -21,7 +21,7 @@ def render(ctx: Context) -> Outcome:
     known = ctx.checkpoint.render
     submitted = Advance(Step.POLL, after_s=wait_for_poll_s(ctx, 0))
     if known is None:
-        known = RenderRef(render_id=f"render_{uuid4().hex}")
+        known = RenderRef(render_id=f"render_{token_hex(8)}")
         ctx.save(render=known)
     else:
         try:
