@@ -409,7 +409,7 @@ def status(
     """
     from cli import status as views
     from cli.ledger import open_ledger
-    from jobs.overview import count_gone, read_overview
+    from jobs.overview import read_overview
     from jobs.result import load_result
 
     settings = load_settings(state_dir=state_dir)
@@ -417,7 +417,7 @@ def status(
         return views.watch(settings, job, open_console(), as_json=as_json)
     with open_ledger(settings, about=job) as ledger:
         if job is None:
-            seen = read_overview(ledger, gone=count_gone(ledger, settings.backend) if settings.restore else 0)
+            seen = read_overview(ledger, gone=views.count_missing(ledger, settings))
             print_model(seen) if as_json else views.print_lines(views.overview_lines(seen), open_console())
         else:
             found = load_result(views.find_job(ledger, job))

@@ -50,6 +50,7 @@ class LedgerCommands:
 
     ledger: Ledger
     settings: Settings
+    places: tuple[str, ...] = ()  # outputs below these alone are made again; none: all
 
     def retry(self, jobs: Sequence[str], *, resend: bool) -> server.Answer:
         """Let jobs go on, each by itself."""
@@ -102,7 +103,8 @@ class LedgerCommands:
 
     def restore(self) -> server.Answer:
         """Make outputs that are gone again, at no cost."""
-        gone = find_gone(self.ledger, self.settings)
+        roots = tuple(f"{place}/" for place in self.places) or ("/",)
+        gone = [one for one in find_gone(self.ledger, self.settings) if one.spec.output.startswith(roots)]
         return _answer(redo_jobs(self.ledger, gone, self.settings, (), may_pay=False))
 
     def pause(self) -> server.Answer:
@@ -200,7 +202,7 @@ def serve(
             names=settings.web_names,
             password=password,
         )
-        page = server.Page(ledger, LedgerCommands(ledger, settings), options)
+        page = server.Page(ledger, LedgerCommands(ledger, settings, tuple(places)), options)
         PageServer(page).run(sockets=[listening])
 
 

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import format as formats
-from cli.ledger import find_redis_url, open_ledger
+from cli.ledger import find_redis_url, find_state_folder, open_ledger
 from cli.output.live import no_control_echo
+from cli.states import find_places
 from config.settings import Settings
 from jobs.errors import NoSuchJob
 from jobs.ledger import Ledger
@@ -47,6 +48,13 @@ def latest_jobs(ledger: Ledger, states: Iterable[State], limit: int) -> list[Job
     """Read the jobs in these states that changed last, the newest first."""
     jobs = [job for state in states for job in ledger.many(ledger.ids(state, newest_first=True, limit=limit))]
     return sorted(jobs, key=lambda job: job.updated, reverse=True)[:limit]
+
+
+def count_missing(ledger: Ledger, settings: Settings) -> int:
+    """Count outputs that are gone and that the next run makes again."""
+    if not settings.restore:
+        return 0
+    return count_gone(ledger, settings.backend, find_places(find_state_folder(settings)))
 
 
 def overview_lines(seen: Overview) -> Iterator[RenderableType]:
@@ -173,8 +181,8 @@ def watch(
             nonlocal gone, count_at
             if job:
                 return load_result(find_job(ledger, job))
-            if settings.restore and time.monotonic() >= count_at:
-                gone, count_at = count_gone(ledger, settings.backend), time.monotonic() + COUNT_GONE_S
+            if time.monotonic() >= count_at:
+                gone, count_at = count_missing(ledger, settings), time.monotonic() + COUNT_GONE_S
             return read_overview(ledger, gone=gone)
 
         try:

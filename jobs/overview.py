@@ -3,6 +3,8 @@
 It is what ``dropscore status`` prints and the page shows.
 """
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict
 
 from jobs.ledger import Ledger
@@ -73,15 +75,17 @@ class Overview(_Frozen):
     credits: CreditsRow = CreditsRow()
 
 
-def count_gone(ledger: Ledger, backend: str) -> int:
+def count_gone(ledger: Ledger, backend: str, under: Sequence[str] = ()) -> int:
     """Count outputs that were delivered to disks of this host, are gone, and that this backend makes again.
 
+    With ``under`` only what was delivered below these folders counts: an outbox that was moved is not gone.
     Each is looked at: 10,000 take about a second. Of more than `MOST_LOOKED_AT` none is; a run looks at all.
     """
     if ledger.counts()[State.DONE] > MOST_LOOKED_AT:
         return 0
+    roots = tuple(f"{folder}/" for folder in under) or ("/",)
     kept = (one.output for one in ledger.delivered() if one.backend == backend and not is_remote(one.output))
-    return sum(not exists(output) for output in kept)
+    return sum(output.startswith(roots) and not exists(output) for output in kept)
 
 
 def read_overview(ledger: Ledger, *, gone: int = 0) -> Overview:

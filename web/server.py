@@ -232,7 +232,8 @@ class Page:
     async def _push_panels(self) -> None:
         """Render what stands around the list, and push the parts that changed."""
         if self._options.counts_gone and self._overviews % GONE_EVERY == 0:
-            self._gone = await run_in_threadpool(count_gone, self._ledger, self._options.backend)
+            places = [str(place) for place in self._options.places]
+            self._gone = await run_in_threadpool(count_gone, self._ledger, self._options.backend, places)
         overview = await run_in_threadpool(lambda: read_overview(self._ledger, gone=self._gone))
         self._catalog.forget_missing(overview.total)
         fresh = self._render_panels(overview)

@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from tests.acceptance.commands import say
+from tests.acceptance.compose.conftest import IMAGE
+from tests.acceptance.compose.image import BASE
 from tests.pages import PAGES, blocks, expected
 from tests.s3 import bucket_of, serving
 
@@ -167,3 +169,8 @@ def test_down_leaves_no_container(stack):
     label = f"label=com.docker.compose.project={stack.folder.name}"
     left = subprocess.run(["docker", "ps", "-aq", "--filter", label], capture_output=True, check=True)
     assert left.stdout == b""
+
+
+def test_the_image_weighs_what_the_page_says(stack):
+    sizes = [int(say("docker", "image", "inspect", "-f", "{{.Size}}", name)) for name in (IMAGE, BASE)]
+    assert (sizes[0] - sizes[1]) / 1e6 < 490  # docs/operations.md says 480

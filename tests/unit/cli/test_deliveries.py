@@ -71,6 +71,8 @@ def test_what_is_gone_is_counted_until_it_is_made_again(fake_ledger, place):
     assert "2 outputs gone; the next run makes them again" in map(str, overview_lines(seen))
     remove(f"{place.outbox}/cloud.mp4")
     assert (count_gone(fake_ledger, "local"), count_gone(fake_ledger, "cloud")) == (2, 1)
+    assert count_gone(fake_ledger, "local", [place.outbox]) == 2
+    assert count_gone(fake_ledger, "local", [f"{place.outbox}-moved", place.inbox]) == 0
     tend(fake_ledger, place)
     assert count_gone(fake_ledger, "local") == 0
 
