@@ -51,7 +51,7 @@ class Measured:
     cpu_parts_s: dict[str, float]
 
 
-_PROGRAMS = ("ffmpeg", "studio.tasks", "studio", "worker.app", "producer", "valkey", "redis", "dropscore")
+_PROGRAMS = ("ffmpeg", "studio.tasks", "studio", "worker", "producer", "valkey", "redis", "dropscore")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 

@@ -19,6 +19,7 @@ RUN_S, HELP_S = 4.0, 0.4
 def timed_s(words: list[str], folder: Path) -> float:
     """Seconds of one run of the program in a folder, with none of our own settings."""
     bare = {key: value for key, value in os.environ.items() if not key.startswith(("DROPSCORE_", "NEMO_"))}
+    bare["XDG_STATE_HOME"] = str(folder / "state")
     began = time.monotonic()
     subprocess.run(
         [PROGRAM, *words], cwd=folder, env=bare, check=True, stdout=subprocess.DEVNULL, timeout=120

@@ -31,7 +31,8 @@ from jobs.result import Result, load_result
 from jobs.sources import Sources
 from jobs.stats import read_stats
 from producer.deliveries import restore
-from producer.outputs import absolute, probe_writable, read_delivery
+from producer.outbox import probe_writable
+from producer.outputs import absolute, read_delivery
 from storage import StorageError, exists
 from worker.agent_text import ask_for_video
 
@@ -146,6 +147,7 @@ def plan_job(options: CreateOptions) -> JobSpec:
         fingerprint=f"{FROM_WORDS}{words}\0{output}",
         language=options.settings.language,
         preview=options.settings.preview,
+        exports=options.settings.exports,
     )
 
 

@@ -33,7 +33,8 @@ from config.settings import FILE_NAME, Settings, load
 from jobs.errors import LedgerUnreachable
 from jobs.ledger import Ledger
 from jobs.redis import check_durability, connect
-from producer.outputs import default_outbox, probe_writable
+from producer.outbox import probe_writable
+from producer.outputs import default_outbox
 from producer.watch import hears_no_events
 from storage import BadPath, StorageError, is_remote, storage_for, tidy
 from worker import notifications

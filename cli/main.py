@@ -29,6 +29,7 @@ from cli.options import (
     JobsArgument,
     JsonOption,
     LogJsonOption,
+    MidiOption,
     OutboxOption,
     PreviewOption,
     SessionOption,
@@ -36,8 +37,11 @@ from cli.options import (
     ShrinkOption,
     SkillOption,
     StateOption,
+    StemsOption,
+    WavOption,
     YesOption,
     explain_vague,
+    join_exports,
     join_lines,
     load_settings,
     open_console,
@@ -94,6 +98,9 @@ def run(
     shrink: ShrinkOption = False,
     convert: ConvertOption = False,
     preview: PreviewOption = False,
+    stems: StemsOption = False,
+    midi: MidiOption = False,
+    wav: WavOption = False,
     yes: YesOption = False,
     redo: Annotated[
         bool, typer.Option("--redo", help="Do what the other backend did with this one too.")
@@ -124,6 +131,7 @@ def run(
         shrink=shrink or None,
         convert=convert or None,
         preview=preview or None,
+        exports=join_exports(stems=stems, midi=midi, wav=wav),
         log_json=log_json or None,
     )
     raise typer.Exit(run_inbox(RunOptions(inbox, outbox, once, settings, as_json, yes, redo, web)))
@@ -138,6 +146,9 @@ def create(
         typer.Option("-i", "--instruction", metavar="TEXT", help="What to change in it then; repeat it."),
     ] = None,
     preview: PreviewOption = False,
+    stems: StemsOption = False,
+    midi: MidiOption = False,
+    wav: WavOption = False,
     backend: BackendOption = None,
     skill: SkillOption = None,
     state_dir: StateOption = None,
@@ -163,6 +174,7 @@ def create(
         skill=skill,
         state_dir=state_dir,
         preview=preview or None,
+        exports=join_exports(stems=stems, midi=midi, wav=wav),
         log_json=log_json or None,
     )
     created = create_video(CreateOptions(words, output, tuple(instruction or ()), settings, as_json, yes))
@@ -259,6 +271,9 @@ def submit(
     shrink: ShrinkOption = False,
     convert: ConvertOption = False,
     preview: PreviewOption = False,
+    stems: StemsOption = False,
+    midi: MidiOption = False,
+    wav: WavOption = False,
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Say what would be done; do nothing.")
     ] = False,
@@ -284,6 +299,7 @@ def submit(
         shrink=shrink or None,
         convert=convert or None,
         preview=preview or None,
+        exports=join_exports(stems=stems, midi=midi, wav=wav),
         state_dir=state_dir,
     )
     sources = NamedSources(tuple(paths or ()), listed, manifest, null)

@@ -48,6 +48,11 @@ ConvertOption = Annotated[
 PreviewOption = Annotated[
     bool, typer.Option("--preview", help="A first look, small and fast; `retry --full` makes the whole.")
 ]
+StemsOption = Annotated[
+    bool, typer.Option("--stems", help="Deliver drums, bass, harmony and lead as WAV files too.")
+]
+MidiOption = Annotated[bool, typer.Option("--midi", help="Deliver the music as a MIDI file too.")]
+WavOption = Annotated[bool, typer.Option("--wav", help="Deliver the music as a WAV file too.")]
 LogJsonOption = Annotated[bool, typer.Option("--log-json", help="Write all logs to standard error as JSON.")]
 SettleOption = Annotated[
     float | None,
@@ -105,6 +110,11 @@ def explain_vague(instructions: Iterable[str], skill: "Skill") -> None:
 
     for text in filter(is_vague, instructions):
         print(f"dropscore: {escape_controls(skill.explain_vague(text))}", file=sys.stderr)
+
+
+def join_exports(*, stems: bool, midi: bool, wav: bool) -> tuple[str, ...] | None:
+    """Join what is wanted of the music beside the output into one setting; None leaves it as it is set."""
+    return tuple(k for k, wanted in (("stems", stems), ("midi", midi), ("wav", wav)) if wanted) or None
 
 
 def confirm_payment(files: int, credits: int, is_stopped: Callable[[], bool] = lambda: False) -> None:

@@ -41,12 +41,8 @@ def prepare_folders(inbox: str, outbox: str | None, state: Path | None) -> Folde
         Unusable: one line that names the folder and what is wrong with it.
     """
     # The producer's modules load FFmpeg; `status` and the like need none of them.
-    from producer.outputs import (  # noqa: PLC0415 - as just said
-        absolute,
-        check_mounted,
-        default_outbox,
-        probe_writable,
-    )
+    from producer.outbox import check_mounted, probe_writable  # noqa: PLC0415 - as just said
+    from producer.outputs import absolute, default_outbox  # noqa: PLC0415 - as just said
 
     try:
         if is_remote(inbox):

@@ -73,6 +73,7 @@ class Child:
     cwd: Path | None = None
     pass_fds: tuple[int, ...] = ()
     ends: bool = False  # it comes to an end by itself, with one of `NATURAL_ENDS`
+    end: Callable[[], object] = lambda: None  # what makes it end sooner than the SIGTERM that follows
 
 
 @dataclass(slots=True)
@@ -81,7 +82,6 @@ class _Running:
     process: "subprocess.Popen[bytes] | None" = None
     starts_at: float = 0.0
     done: bool = False
-    exit_code: int = 0
     ends: "deque[float]" = field(default_factory=lambda: deque(maxlen=MAX_ENDS))
 
 
@@ -96,6 +96,7 @@ class Supervisor:
         self._to_stderr = to_stderr
         self._clock = clock
         self._children: dict[str, _Running] = {}
+        self._exit_codes: dict[str, int] = {}  # known after a child was stopped, too
         self._watchdog = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WATCHDOG, str(WATCHDOG_GRACE_S)],
             stdin=subprocess.PIPE,
@@ -131,8 +132,7 @@ class Supervisor:
 
     def exit_code(self, name: str) -> int:
         """Return the exit code with which that child came to its natural end; 0 before."""
-        running = self._children.get(name)
-        return running.exit_code if running else 0
+        return self._exit_codes.get(name, 0)
 
     def alive(self, name: str) -> bool:
         """Tell whether that child runs now."""
@@ -143,8 +143,10 @@ class Supervisor:
         """Ask these children to end, all at once, and make them after ``within_s`` seconds."""
         stopped = [self._children.pop(name) for name in names if name in self._children]
         processes = [running.process for running in stopped if running.process]
-        for process in processes:
-            _signal_group(process.pid, signal.SIGTERM)
+        for running in stopped:
+            if running.process and running.process.poll() is None:
+                running.child.end()
+                _signal_group(running.process.pid, signal.SIGTERM)
         gives_up = self._clock() + within_s
         for process in processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -200,7 +202,7 @@ class Supervisor:
         running.process, now = None, self._clock()
         self._end_group(process)
         if running.child.ends and process.returncode in NATURAL_ENDS:
-            running.done, running.exit_code = True, process.returncode
+            running.done, self._exit_codes[running.child.name] = True, process.returncode
             return
         running.ends.append(now)
         often = len(running.ends) == MAX_ENDS and now - running.ends[0] <= WINDOW_S
@@ -262,19 +264,9 @@ def build_environment(
     return environment
 
 
-def worker_command() -> tuple[str, ...]:
-    """Build the command of a Celery worker; its node name is unique, so that several may share a host.
-
-    It neither asks for its neighbours at its start, which takes a second, nor follows their events: workers
-    know of each other by the ledger.
-    """
-    alone = ("--without-mingle", "--without-gossip")
-    return python("celery", "-A", "worker.app", "worker", *alone, "-n", f"worker-{os.getpid()}@%h")
-
-
 def worker_child(environment: Mapping[str, str]) -> Child:
     """Describe the Celery worker with its scheduler."""
-    return Child(WORKER, worker_command(), environment)
+    return Child(WORKER, python("worker"), environment)
 
 
 def producer_child(environment: Mapping[str, str], folders: Folders, once: bool) -> Child:

@@ -31,7 +31,7 @@ from producer.estimate import estimate_run, has_new_files
 from producer.roots import WatchedRoot
 from storage import is_remote
 
-IDLE_STOP_S = 0.3
+IDLE_STOP_S, NOTIFY_STOP_S = 0.1, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,8 @@ class InboxRun:
             idle = False
             with suppress(LedgerUnreachable):
                 idle = ledger.begun() == 0
-            within_s = IDLE_STOP_S if idle else STOP_S
-            self.supervisor.stop(PAGE, PRODUCER, WORKER, STUDIO, within_s=within_s)
+            idle_s = NOTIFY_STOP_S if options.settings.notify_urls else IDLE_STOP_S
+            self.supervisor.stop(PAGE, PRODUCER, WORKER, STUDIO, within_s=idle_s if idle else STOP_S)
         with suppress(LedgerUnreachable):  # jobs may begin again, by the next run or another host's worker
             ledger.drain(False)
         if self.interrupts.asked_to_stop:
@@ -191,9 +191,9 @@ class InboxRun:
         environment = processes.build_environment(settings, state, self.redis_url, studio_url)
 
         def begin_work() -> None:
+            self.supervisor.start(processes.worker_child(environment))  # it takes the longest to begin
             if listening is not None:
                 self.supervisor.start(processes.studio_child(state, listening, settings))
-            self.supervisor.start(processes.worker_child(environment))
 
         if options.once and nothing_left(self.ledger) and not self.may_have_new_files():
             loop.begin_work = begin_work

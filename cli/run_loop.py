@@ -17,6 +17,8 @@ from jobs.ledger import Ledger
 from jobs.model import Step
 
 TICK_S, LOOK_S = 0.05, 0.25
+LOOK_SHARE = 1 / 40
+"""The share of its time that a run spends on looks at most; the end of a short one shows the sooner."""
 
 
 class Output(Protocol):
@@ -122,10 +124,11 @@ class RunLoop:
         looks_at = 0.0
         while not self._should_stop():
             self.supervisor.look()
-            if self.clock() >= looks_at:
+            if (began := self.clock()) >= looks_at:
                 if self._look():
                     return
-                looks_at = self.clock() + LOOK_S
+                took_s = self.clock() - began
+                looks_at = self.clock() + min(LOOK_S, took_s / LOOK_SHARE)
             self.sleep(TICK_S)
 
     def _report_connection(self, snapshot: Snapshot) -> None:

@@ -15,7 +15,6 @@ from cli.processes import (
     page_url,
     producer_child,
     python,
-    worker_command,
 )
 from cli.states import find_places, remember_state
 from config.settings import Settings
@@ -34,7 +33,7 @@ def become_worker(settings: Settings) -> NoReturn:
                 "no studio has run here: name one with NEMO_API_URL, or set DROPSCORE_BACKEND=cloud"
             )
     environment = build_environment(settings, state, redis_url, studio_url)
-    _become(worker_command(), environment)
+    _become(python("worker"), environment)
 
 
 def become_producer(settings: Settings, inbox: str | None, outbox: str | None, once: bool) -> NoReturn:

@@ -22,13 +22,15 @@ from config import logs
 from config.settings import Settings
 from config.skills import Skill
 from jobs.ledger import Ledger
+from jobs.sources import Sources
 from producer.backlog import Action, Backlog, Plan
 from producer.deliveries import restore
 from producer.errors import UnusableManifest
 from producer.estimate import Estimate
 from producer.instructions import InstructionSpec
 from producer.manifest import Manifest, read_list, read_manifest, read_null_list, read_paths
-from producer.outputs import absolute, ensure_writable, hold_outbox
+from producer.outbox import ensure_writable, hold_outbox
+from producer.outputs import absolute
 from producer.submit import SubmissionOutcome, Submitted, Submitter
 from storage import StorageError
 from web.format import format_bytes
@@ -170,14 +172,11 @@ def submit_backlog(options: SubmitOptions) -> SubmitReport:
                 if estimate.is_worth_a_question:
                     confirm_payment(estimate.files, estimate.credits)
             ensure_writable(outbox, state)
-            lock = hold_outbox(outbox, ledger, str(state))
-            try:
+            with hold_outbox(outbox, Sources(ledger).ledger_id(), str(state)):
                 submitted = list(backlog.submit(plan, Submitter(ledger)))
                 gone = [row.job_id for row in plan.rows if row.action is Action.RESTORE]
                 for job in ledger.many(gone):
                     restore(ledger, job, settings)
-            finally:
-                lock.release()
         report = _report(options, named, plan, submitted)
     goes_on = any(row.action in _GOES_ON for row in report.rows)
     later = goes_on and not options.dry_run and not is_served

@@ -7,7 +7,14 @@ import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-import structlog
+if "rich" in sys.modules:
+    import structlog
+else:
+    # structlog would load it to draw tracebacks, and ours are plain text: a tenth of a second at each start.
+    sys.modules["rich"] = None  # type: ignore[assignment] # "there is no such module"
+    import structlog
+
+    del sys.modules["rich"]
 
 REPEATED_EACH_S = 60.0
 _REPEATING = ("celery", "kombu", "redis")

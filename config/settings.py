@@ -58,6 +58,7 @@ Backend = Literal["local", "cloud"]
 OnChange = Literal["ignore", "version"]
 Order = Literal["name", "newest"]
 MediaKind = Literal["video", "audio", "image"]
+Export = Literal["stems", "midi", "wav"]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -211,6 +212,10 @@ class Settings(BaseSettings):
     """The name of an output inside the outbox; `{folder}`, `{stem}`, `{name}`, `{skill}` are filled in."""
     preview: bool = Field(False, alias="DROPSCORE_PREVIEW")
     """A first look by the local studio, small and fast; `dropscore retry --full` makes the whole."""
+    exports: Annotated[tuple[Export, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), alias="DROPSCORE_EXPORT"
+    )
+    """What the local studio makes of its music beside each output: `stems,midi,wav`."""
     move_done: Path | None = Field(None, alias="DROPSCORE_MOVE_DONE")
     """Where originals are moved after success; they stay where they are, if it is not said."""
     hook_before: Command | None = Field(None, alias="DROPSCORE_HOOK_BEFORE")
@@ -407,6 +412,11 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] |
         raise ConfigError(
             "DROPSCORE_PREVIEW: NemoVideo renders in one quality alone, and a render costs nothing; "
             "leave it out, and use `dropscore tweak` on what comes"
+        )
+    if settings.exports and settings.backend == "cloud":
+        raise ConfigError(
+            "DROPSCORE_EXPORT: NemoVideo gives the film alone; stems, MIDI and WAV files come from the local "
+            "studio (--backend local)"
         )
     if settings.preview and settings.session == "folder":
         raise ConfigError(

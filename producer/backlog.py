@@ -120,10 +120,10 @@ class Backlog:
         Raises UnusableManifest for a path that is not there, LedgerUnreachable, StorageError.
         """
         if not is_remote(self._outbox) and Path(self._outbox).is_dir():
-            self._naming = naming_for(self._outbox, self._settings.output)
+            self._naming = naming_for(self._outbox, self._settings.output_template)
         looks = list(self._expand(entries))
         settle_s, now_ns = self._settings.settle_s, int(self._ledger.now() * 1e9)
-        near = (look.found for look in looks if look.found and not is_remote(look.found.path))
+        near = (look.found for look in looks if look.found and not look.found.is_object)
         if any(now_ns - found.mtime_ns < settle_s * 1e9 for found in near):
             sleep(settle_s)
         index = SidecarIndex()
@@ -247,6 +247,7 @@ class Backlog:
             language=resolved.language,
             max_credits=resolved.max_credits,
             preview=self._defaults.preview,
+            exports=self._defaults.exports,
             created=self._ledger.now(),
         )
         return Prepared(job_id, spec, outputs, "url")
@@ -261,6 +262,7 @@ class Backlog:
             session=self._settings.session,
             transcoding=self._defaults.transcoding,
             preview=self._defaults.preview,
+            exports=self._defaults.exports,
             naming=self._naming,
             is_near=not hears_no_events(root or self._outbox)[0],
             unfinished_wait_s=UNFINISHED_WAITS * self._settings.settle_s,

@@ -103,6 +103,7 @@ class Defaults:
     again: str = ""
     transcoding: Transcoding = OFF
     preview: bool = False
+    exports: tuple[str, ...] = ()
 
     @classmethod
     def from_settings(
@@ -123,6 +124,7 @@ class Defaults:
             again,
             Transcoding.from_settings(settings),
             settings.preview,
+            settings.exports,
         )
 
     def mark(self) -> str:

@@ -236,8 +236,7 @@ class Producer:
 
     def _scan_slice(self, scan: _Scan) -> int:
         """Take in some more files of a scan; returns how many. Raises LedgerUnreachable, and then again."""
-        began, root = self._monotonic(), scan.watcher.root
-        why = ""
+        began, root, why = self._monotonic(), scan.watcher.root, ""
         try:
             if not scan.files and not scan.slice:
                 self._pipeline.refresh_sidecars(root)
@@ -259,22 +258,23 @@ class Producer:
         if why or count < _SLICE:
             self._scans.remove(scan)
             if scan.below is None:
-                self._finish_scan(scan, why)
+                self._end_root_scan(scan, why)
         return count
 
-    def _finish_scan(self, scan: _Scan, why: str) -> None:
-        watcher, timing, now = scan.watcher, self._timing, self._monotonic()
-        every_s = max(timing.poll_s, 10 * scan.took_s) if watcher.polls else timing.rescan_s
-        next_at = now + min(max(every_s, 0.1), timing.rescan_s)
-        if why:
-            watcher.mark_away(why)
+    def _end_root_scan(self, scan: _Scan, why_not: str) -> None:
+        watcher, timing = scan.watcher, self._timing
+        wait_s = max(timing.poll_s, 10 * scan.took_s) if watcher.polls else timing.rescan_s
+        wait_s = min(max(wait_s, 0.1), timing.rescan_s)
+        if why_not:
+            watcher.mark_away(why_not)
         else:
             self._scanned.add(watcher.root)
             log.debug("scanned", root=watcher.root, files=scan.files, seconds=round(scan.took_s, 2))
             watcher.finish_scan(scan.files, scan.walk.folders_listed)
             if watcher.lacks_watches(list(self._watchers.values())):
-                next_at = now + timing.poll_s
-        self._scan_at[watcher.root] = min(self._scan_at[watcher.root], next_at)
+                wait_s = timing.poll_s
+        at = self._monotonic() + wait_s
+        self._scan_at[watcher.root] = min(self._scan_at[watcher.root], at)  # or sooner, as asked meanwhile
 
     def _consider(self, stat: FileStat, calm_s: float = 0.0, *, came: bool = False) -> None:
         path = stat.path
@@ -282,7 +282,7 @@ class Producer:
             return
         if came and path not in self._tracker:
             self._came.add(path)
-        if self._tracker.observe(stat, self._monotonic(), calm_s, whole=is_remote(path)):
+        if self._tracker.observe(stat, self._monotonic(), calm_s, whole=stat.is_object):
             stable = self._dropped if path in self._came else self._ready
             stable[path] = stat
             self._came.discard(path)
@@ -292,15 +292,14 @@ class Producer:
     def _take(self) -> bool:
         self._pipeline.submit_transcoded()
         stable = self._dropped or self._ready
-        sorts = self._upkeep.newest_first
-        is_listing = sorts and stable is self._ready and len(self._scanned) < len(self._watchers)
-        if not stable or is_listing or self._upkeep.why_held():
+        is_listing = stable is self._ready and len(self._scanned) < len(self._watchers)
+        newest_first = self._upkeep.newest_first
+        if not stable or (is_listing and newest_first) or self._upkeep.why_held():
             self._pipeline.remember()
             return False
-        if sorts:
+        batch = list(islice(stable.values(), BATCH))
+        if newest_first:
             batch = nlargest(BATCH, stable.values(), key=lambda stat: stat.mtime_ns)
-        else:
-            batch = list(islice(stable.values(), BATCH))
         prepared = self._pipeline.prepare(batch, backlog=stable is self._ready)
         taken = self._pipeline.submit(takewhile(lambda _prepared: not self._stop.is_set(), prepared))
         if self._stop.is_set():
@@ -310,12 +309,11 @@ class Producer:
         for stat in batch:
             del stable[stat.path]
             # One that changed while it was taken is looked at again; the next listing of a bucket shows it.
-            now = None if is_remote(stat.path) else look_at(stat.path)
-            has_changed = now is not None and now != stat
-            if now is not None and has_changed:
+            now = None if stat.is_object else look_at(stat.path)
+            if now is not None and now != stat:
                 self._tracker.observe(now, self._monotonic())
             elif stat.path in busy:
                 self._tracker.postpone(stat, self._monotonic())
-            if stable is self._dropped and (has_changed or stat.path in busy):
+            if stable is self._dropped and stat.path in self._tracker:
                 self._came.add(stat.path)
         return taken > 0

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -37,17 +38,6 @@ UNFINISHED_WAITS = 15
 """A container that ends too soon is refused after so many times the settling time without a change."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a run of the producer came to, by fate."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, submitted: Submitted) -> None:
-        """Count one."""
-        self.counts[submitted.fate.value] = self.counts.get(submitted.fate.value, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +128,7 @@ class Pipeline:
         self._places: dict[str, Place] = {}  # by root, for one batch
         self._told: set[tuple[str, str]] = set()
         self.busy: list[FileStat] = []
-        self.tally = Tally()
+        self.tally: Counter[str] = Counter()  # what a run came to, by fate
 
     def close(self) -> None:
         """Let go of the threads."""
@@ -190,7 +180,7 @@ class Pipeline:
         resolver = self.resolver()
         unseen = self.unseen(stats, resolver)
         self._backlog, self._seen = backlog, {stat.path: seen for stat, seen in unseen.items()}
-        pool = self._remote_pool if any(map(is_remote, self._seen)) else self._pool
+        pool = self._remote_pool if any(stat.is_object for stat in unseen) else self._pool
         return iter(filter(None, pool.map(partial(self._prepare, resolver=resolver), unseen)))
 
     def submit(self, prepared: Iterable[Prepared]) -> int:
@@ -248,7 +238,7 @@ class Pipeline:
                 report = log.warning if isinstance(answer, StorageError) else log.debug
                 report("not submitted; it is looked at again later", source=source, why=str(answer))
                 continue
-            self.tally.add(answer)
+            self.tally[answer.fate.value] += 1
             denied = one.problem is not None and one.problem.code == DENIED
             if (
                 answer.fate is not SubmissionOutcome.MOVING and not denied
@@ -270,7 +260,7 @@ class Pipeline:
             return None
         except Exception:
             log.exception("this file cannot be looked at; it is left alone", source=printable(stat.path))
-            self.tally.add(Submitted(stat.path, "", SubmissionOutcome.MISSED))
+            self.tally[SubmissionOutcome.MISSED.value] += 1
             return None
         if prepared is None:
             log.debug("no media after all", source=stat.path)
@@ -291,6 +281,7 @@ class Pipeline:
             transcoding=defaults.transcoding,
             preview=defaults.preview,
             backlog=self._backlog,
+            exports=defaults.exports,
             naming=policy.naming.get(root.outbox, Naming()),
             is_near=root.path in policy.near,
             unfinished_wait_s=UNFINISHED_WAITS * policy.settle_s,

@@ -15,9 +15,11 @@ from config.settings import Settings
 from jobs.errors import LedgerUnreachable
 from jobs.ledger import Ledger
 from jobs.redis import connect
+from jobs.sources import Sources
 from producer.instructions import Defaults
 from producer.loop import LEDGER_WAITS_S, ONCE_WAITS, Producer, Timing
-from producer.outputs import absolute, check_mounted, hold_outbox, naming_for
+from producer.outbox import check_mounted, hold_outbox
+from producer.outputs import absolute, naming_for
 from producer.pipeline import Pipeline, Policy
 from producer.roots import Roots, WatchedRoot
 from producer.scan import LeftOut, Rules
@@ -60,7 +62,8 @@ def produce(
         stack.callback(ledger.client.close)
         for outbox in dict.fromkeys(root.outbox for root in roots):
             if not stop.is_set():
-                stack.callback(hold_outbox(outbox, ledger, absolute(settings.state_dir)).release)
+                ledger_id = Sources(ledger).ledger_id()
+                stack.enter_context(hold_outbox(outbox, ledger_id, absolute(settings.state_dir)))
                 mounts[outbox] = remember_mount(outbox, settings.state_dir)
         excluded = [*(root.outbox for root in roots), absolute(settings.state_dir)]
         if settings.move_done:
@@ -104,7 +107,7 @@ def produce(
             Timing(settings.rescan_s, settings.settle_s, ONCE_WAITS * max(settings.settle_s, 0.1)),
             Upkeep(settings, ledger, roots, left_out, mounts),
         )
-        stack.callback(lambda: log.info("producer ended", **pipeline.tally.counts))
+        stack.callback(lambda: log.info("producer ended", **pipeline.tally))
         stack.callback(producer.close)
         return producer.run(stop, once=options.once)
 

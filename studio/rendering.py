@@ -46,7 +46,7 @@ def remove_oldest(folder: Path, most_bytes: float, now_s: float | None = None) -
     What is asked for later is rendered again from its timeline.
     """
     found = []
-    for path in folder.glob("*.mp4"):
+    for path in folder.glob("[!.]*"):
         with suppress(OSError):
             at = path.stat()
             found.append((at.st_mtime, at.st_size, path))
@@ -206,6 +206,7 @@ class RenderQueue:
             "infos": {media.id: asdict(media.info) for media in uploads},
             "out": str(self.path_of(render)),
             "small": render.quality == "low",
+            "exports": list(render.exports),
         }
 
         def report(percent: float) -> None:

@@ -251,7 +251,10 @@ class Page:
         for path in found.keys() - known if known is not None else ():
             same = self._catalog.find_job(found[path])
             other = f" as {Path(same[0]).name}" if same else " as another file"
-            words = formats.escape_controls(f"{Path(path).name} is the same{other}; it is not run again")
+            where = f"; its output is {Path(same[1].output).name}" if same and same[1].output else ""
+            words = formats.escape_controls(
+                f"{Path(path).name} is the same{other}, and is not run again{where}"
+            )
             self._push("note", {"words": words, "name": formats.escape_controls(Path(path).name)})
         self._duplicates = set(found)
 

@@ -85,11 +85,11 @@ def has_room(path: str, needed_bytes: int, state_dir: Path) -> bool | None:
         return False
 
 
-def part_path(job: Job, settings: Settings) -> Path:
-    """Return where a job's download grows: hidden, and nobody else's."""
+def part_path(job: Job, settings: Settings, export: str = "") -> Path:
+    """Return where a job's download, or that of an ``export``, grows: hidden, and nobody else's."""
     target = Path(job.spec.output)
     stem = target.name.encode()[:200].decode(errors="ignore")
-    name = f".{stem}.{job.id}.part"
+    name = f".{stem}.{job.id}.{export}.part" if export else f".{stem}.{job.id}.part"
     return _parts_folder(settings) / name if is_remote(job.spec.output) else target.with_name(name)
 
 

@@ -15,6 +15,7 @@ StepError
 ├── OutputBroken      what was downloaded is not a playable video
 ├── OutboxBroken      the outbox cannot be written
 ├── OutboxAway        the storage that holds the outbox does not answer
+├── ExportsRefused    stems, MIDI or WAV were asked of a service that makes none
 ├── VersionGone       the session of the version to be changed is gone
 ├── TimelineGone      an output that is gone cannot be made again without a new edit
 ├── DiskFull          the outbox has no room; nothing half-written is left
@@ -135,6 +136,15 @@ class OutboxAway(StepError):
 
     code = "outbox_away"
     advice = "Make sure that the folder or the bucket answers, then: dropscore retry JOB (pays nothing)."
+
+
+class ExportsRefused(StepError):
+    """The service makes no stems, MIDI or WAV files of its music; nothing was sent, and nothing paid."""
+
+    code = "exports_refused"
+    advice = (
+        "Leave --stems, --midi and --wav (DROPSCORE_EXPORT) out, or use the local studio: --backend local"
+    )
 
 
 class VersionGone(StepError):

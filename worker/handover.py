@@ -44,14 +44,17 @@ def hand_over_source(ctx: Context, filename: str) -> Uploaded | None:
         place.unlink(missing_ok=True)
 
 
-def fetch_render(ctx: Context, render_id: str, part: Path) -> Downloaded | None:
-    """Make ``part`` a link to the studio's render, flushed to disk; None where it has to be fetched."""
+def fetch_render(ctx: Context, render_id: str, part: Path, export: str | None = None) -> Downloaded | None:
+    """Make ``part`` a link to the studio's render, or to an ``export`` of it, flushed to disk.
+
+    None where it has to be fetched.
+    """
     folder = find_shared_folder(ctx, part.parent)
     if folder is None:
         return None
     place = folder / uuid4().hex
     try:
-        ctx.client.hand_over(render_id, place.name)
+        ctx.client.hand_over(render_id, place.name, export)
         with place.open("rb") as file:
             os.fsync(file.fileno())
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from studio.errors import Conflict, NotFound, SessionUnknown
 from studio.media import MediaInfo
-from studio.model import Draft, Look, Media, Render, RenderStatus, Session, Upload
+from studio.model import EXPORTS, Draft, Look, Media, Render, RenderStatus, Session, Upload
 from studio.store.database import Database
 from studio.timeline import fresh_draft
 
@@ -138,6 +138,7 @@ class RenderOrder:
     draft: Draft
     quality: str
     fate: str | None = None
+    exports: tuple[str, ...] = ()
 
 
 class Renders:
@@ -152,11 +153,12 @@ class Renders:
         """Queue a render, or raise `Conflict` when its id was used before."""
         sql = (
             "INSERT OR IGNORE INTO renders"
-            " (id, account, session, draft, quality, status, fate, secret, created)"
-            " VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, ?)"
+            " (id, account, session, draft, quality, status, fate, exports, secret, created)"
+            " VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?)"
         )
         asked = (order.id, order.account, order.session, json.dumps(order.draft), order.quality, order.fate)
-        if not self._database.run(sql, *asked, secrets.token_urlsafe(24), self._clock()):
+        wanted = ",".join(order.exports) or None
+        if not self._database.run(sql, *asked, wanted, secrets.token_urlsafe(24), self._clock()):
             raise Conflict(f"Render id {order.id} was used before; ask for its status.")
         return self.get(order.account, order.id)
 
@@ -206,8 +208,12 @@ class Renders:
 
     def file_names(self) -> list[str]:
         """Answer the names of the files of completed renders."""
-        rows = self._database.all("SELECT secret FROM renders WHERE status = 'completed'")
-        return [f"{row['secret']}.mp4" for row in rows]
+        rows = self._database.all("SELECT secret, exports FROM renders WHERE status = 'completed'")
+        names = [f"{row['secret']}.mp4" for row in rows]
+        for row in rows:
+            for kind in _split(row["exports"]):
+                names += [f"{row['secret']}.{name}" for name in EXPORTS[kind]]
+        return names
 
     def requeue(self) -> None:
         """Queue again what was being rendered when the studio was stopped."""
@@ -221,6 +227,7 @@ def _render(row: sqlite3.Row) -> Render:
         session=row["session"],
         draft=json.loads(row["draft"]),
         quality=row["quality"],
+        exports=_split(row["exports"]),
         status=RenderStatus(row["status"]),
         error=row["error"],
         fate=row["fate"],
@@ -228,3 +235,7 @@ def _render(row: sqlite3.Row) -> Render:
         created=row["created"],
         ended=row["ended"],
     )
+
+
+def _split(words: str | None) -> tuple[str, ...]:
+    return tuple(words.split(",")) if words else ()

@@ -55,7 +55,7 @@ def frozen_worker(stage: Stage, clip: Path, lease_s: float, count: int = 2) -> S
     took = stage.wait(lambda: all(job.fence != fences[job.id] for job in stage.jobs(ids)), lease_s * 3 + 60)
     time.sleep(lease_s)
     os.kill(first.pid, signal.SIGCONT)
-    stage.wait(lambda: "stale write refused" in stage.logs() or "lease lost" in stage.logs(), 40)
+    stage.wait(lambda: "stale write refused" in stage.logs() or "lease lost" in stage.logs(), 90)
     return seen(stage, ids, took)
 
 

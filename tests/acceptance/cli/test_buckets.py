@@ -15,7 +15,7 @@ from cli.states import choose_state
 from storage.s3 import Buckets
 from tests.s3 import Bucket, bucket_of, serving, use
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
 COMMAND = (sys.executable, "-P", "-c", "from cli.main import main; main()")
 ODD = "Größe #1 100% ?&=+.mp4"

@@ -19,7 +19,7 @@ from tests.conftest import start_redis
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.timeout(200),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
 
@@ -102,7 +102,7 @@ def running_worker(stage: Stage, clip: Path) -> Iterator[Sufferer]:
     proxy = Proxy(stage.folder / "redis" / "redis.sock")
     log = stage.folder / f"worker{len(stage.workers)}.log"
     worker = stage.worker(DROPSCORE_REDIS_URL=f"redis://127.0.0.1:{proxy.port}")
-    run_file(stage, clip, 40)
+    run_file(stage, clip, 90)
     try:
         yield Sufferer(worker, proxy, log)
     finally:

@@ -177,7 +177,7 @@ def test_status_watch_prints_a_line_for_each_change(place):
     ]
     (place.folder / "other").mkdir()
     run = place.start("run", "other", STANDIN_PACE="0.01")
-    place.pid_of("worker.app")
+    place.pid_of("-m worker")
     watching = place.start("status", "--watch", "--json")
     assert json.loads(watching.stdout.readline())["total"] == 0
     subprocess.run([*clip, str(place.inbox / "a.mp4")], check=True, stdin=subprocess.DEVNULL)

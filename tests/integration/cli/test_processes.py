@@ -12,6 +12,7 @@ import pytest
 from cli import processes
 from cli.errors import ChildFailed, Unusable
 from cli.processes import Child, Supervisor
+from tests.patience import allow
 
 pytestmark = pytest.mark.integration
 
@@ -48,6 +49,14 @@ def looked(supervisor, true):
         return true()
 
     return until(look)
+
+
+def test_the_exit_code_of_a_natural_end_is_known_after_the_stop(supervisor):
+    supervisor.start(python("once", "raise SystemExit(4)", ends=True))
+    assert looked(supervisor, lambda: supervisor.ended("once"))
+    supervisor.stop("once")
+    assert supervisor.exit_code("once") == 4
+    assert supervisor.exit_code("never") == 0
 
 
 class Clock:
@@ -143,7 +152,7 @@ time.sleep(60)
     pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
     began = time.monotonic()
     supervisor.stop("child", within_s=0.3)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < allow(2)
     assert until(lambda: not any(map(alive, pids)))
 
 

@@ -127,7 +127,7 @@ def test_an_interrupt_with_nothing_left_to_do_is_a_normal_end(place):
 def test_a_second_interrupt_stops_now_and_loses_nothing(place):
     place.drop(*(f"clip-{n}.mp4" for n in range(3)))
     process = place.start("run", "inbox", STANDIN_PACE="2", DROPSCORE_LEASE="2")
-    worker = place.pid_of("worker.app")
+    worker = place.pid_of("-m worker")
     begins(place)
     os.kill(process.pid, signal.SIGINT)
     time.sleep(0.2)
@@ -144,7 +144,7 @@ def test_a_second_interrupt_stops_now_and_loses_nothing(place):
 def test_no_child_survives_a_killed_run(place):
     place.drop("a.mp4")
     process = place.start("run", "inbox")
-    for word in ("valkey-server", "worker.app", "-m producer", "-m studio"):
+    for word in ("valkey-server", "-m worker", "-m producer", "-m studio"):
         place.pid_of(word)
     process.kill()
     process.communicate()
@@ -166,7 +166,7 @@ def test_a_second_run_on_the_same_state_folder_says_so(place):
     assert "--state-dir" in second.stderr
 
 
-@pytest.mark.parametrize("word", ["worker.app", "valkey-server"])
+@pytest.mark.parametrize("word", ["-m worker", "valkey-server"])
 def test_a_child_that_is_killed_is_started_again_and_the_work_is_done(place, word):
     place.drop(*(f"clip-{n}.mp4" for n in range(3)))
     process = place.start("run", "inbox", "--once", STANDIN_PACE="0.2", DROPSCORE_LEASE="1")
@@ -214,13 +214,13 @@ def test_the_users_token_goes_to_no_local_studio_and_into_no_argument(place):
     process = place.start(
         "run", "inbox", "--backend", "local", NEMO_TOKEN=token, NEMO_API_URL="https://x.example"
     )
-    told = {word: place.pid_of(word) for word in ("worker.app", "-m producer", "-m studio", "valkey-server")}
+    told = {word: place.pid_of(word) for word in ("-m worker", "-m producer", "-m studio", "valkey-server")}
     time.sleep(0.3)
     for word, pid in told.items():
         environment = Path(f"/proc/{pid}/environ").read_text()
         assert token not in environment, word
         assert token not in Path(f"/proc/{pid}/cmdline").read_text()
-    worker = Path(f"/proc/{told['worker.app']}/environ").read_text()
+    worker = Path(f"/proc/{told['-m worker']}/environ").read_text()
     assert "NEMO_API_URL=http://127.0.0.1:" in worker
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -231,7 +231,7 @@ def test_the_cloud_starts_no_studio_and_the_worker_gets_the_token(place):
     place.drop("a.mp4")
     token = "nmv_" + "s" * 20
     process = place.start("run", "inbox", NEMO_TOKEN=token)
-    worker = place.pid_of("worker.app")
+    worker = place.pid_of("-m worker")
     time.sleep(0.3)
     assert f"NEMO_TOKEN={token}" in Path(f"/proc/{worker}/environ").read_text()
     assert not any("-m studio" in line for line in place.alive().values())

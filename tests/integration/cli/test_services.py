@@ -29,9 +29,9 @@ def became(process, word):
 def test_a_worker_and_a_watcher_join_a_run(place):
     token = "nmv_" + "s" * 20
     run = place.start("run", "inbox", STANDIN_PACE="0.01")
-    place.pid_of("worker.app")
+    place.pid_of("-m worker")
     worker = place.start("worker", "--log-json", NEMO_TOKEN=token, DROPSCORE_BACKEND="local")
-    told = became(worker, "worker.app")
+    told = became(worker, "-m worker")
     assert told["DROPSCORE_REDIS_URL"].startswith("unix:///")
     assert told["NEMO_API_URL"].endswith((place.state / "studio.port").read_text())
     assert told["DROPSCORE_LOG_JSON"] == "True"
@@ -59,7 +59,7 @@ def test_a_worker_without_a_studio_to_work_with_says_so(place, redis_url):
 
 def test_a_worker_for_the_cloud_keeps_its_token(place, redis_url):
     worker = place.start("worker", DROPSCORE_REDIS_URL=redis_url, NEMO_TOKEN="nmv_x")
-    told = became(worker, "worker.app")
+    told = became(worker, "-m worker")
     assert (told["NEMO_TOKEN"], told["DROPSCORE_BACKEND"]) == ("nmv_x", "cloud")
     assert "nmv_x" not in Path(f"/proc/{worker.pid}/cmdline").read_text()
 

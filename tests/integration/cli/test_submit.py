@@ -61,7 +61,7 @@ def test_what_was_submitted_is_finished_by_the_next_run(place, clips):
 def test_submitted_beside_a_run_it_begins_at_once_and_twice_is_once(place, clips):
     (place.folder / "other").mkdir()
     run = place.start("run", "other", STANDIN_PACE="0.01")
-    place.pid_of("worker.app")
+    place.pid_of("-m worker")
     said = place.run("submit", "inbox/a.mp4")
     assert (said.returncode, "They begin" in said.stdout) == (0, False), said.stderr
     again = place.run("submit", "inbox/a.mp4")
@@ -77,7 +77,7 @@ def test_status_watch_needs_a_run_and_follows_it(place, clips):
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     (place.folder / "other").mkdir()
     run = place.start("run", "other", STANDIN_PACE="0.01")
-    place.pid_of("worker.app")
+    place.pid_of("-m worker")
     watching = place.start("status", "--watch")
     assert watching.stdout.readline() == "No files yet.\n"
     place.run("submit", "inbox/a.mp4")

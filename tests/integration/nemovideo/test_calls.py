@@ -12,6 +12,7 @@ import pytest
 
 import nemovideo
 from nemovideo import errors
+from tests.patience import allow
 
 pytestmark = pytest.mark.integration
 
@@ -354,7 +355,7 @@ def test_an_answer_that_drips_ends_at_its_deadline(backend: Any, make_client: An
     started = time.monotonic()
     with pytest.raises(errors.ConnectionLost, match="in time"):
         make_client(backend.url, endpoint=endpoint).balance()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < allow(5)
 
 
 def test_a_head_that_drips_ends_at_its_deadline(make_client: Any) -> None:
@@ -376,7 +377,7 @@ def test_a_head_that_drips_ends_at_its_deadline(make_client: Any) -> None:
         started = time.monotonic()
         with pytest.raises(errors.ConnectionLost, match="in time"):
             make_client(url, endpoint=endpoint).balance()
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < allow(5)
         thread.join(30)
 
 
@@ -388,7 +389,7 @@ def test_any_call_stops_on_request(backend: Any, client: nemovideo.NemoVideo) ->
     started = time.monotonic()
     with pytest.raises(errors.Stopped):
         bound.balance()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < allow(3)
 
 
 def test_a_wait_between_two_tries_stops_on_request(backend: Any, http: Any) -> None:
@@ -401,7 +402,7 @@ def test_a_wait_between_two_tries_stops_on_request(backend: Any, http: Any) -> N
     started = time.monotonic()
     with pytest.raises(errors.Stopped):
         client.with_skill(attribution, should_stop=stop.is_set).balance()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < allow(3)
 
 
 def test_every_address_of_the_service_is_tried(

@@ -322,7 +322,8 @@ def test_a_folder_rule_that_changes_is_treated_as_a_sidecar_is(bench, unlike):
 # --- failed files ----------------------------------------------------------------------------------------
 
 
-def test_put_the_file_back_and_run_again_works(bench, unlike):
+@pytest.mark.parametrize("touched", [True, False])  # by a copy, by a rename
+def test_put_the_file_back_and_run_again_works(bench, unlike, touched):
     there = bench.put("a.mp4", unlike(1))
     bench.once()
     (job,) = bench.jobs()
@@ -332,10 +333,23 @@ def test_put_the_file_back_and_run_again_works(bench, unlike):
     assert ledger.commit(held, gone, {}, ())
     bench.once()
     (bench.inbox.parent / "aside.mp4").rename(there)
-    there.touch()  # as a copy would
+    if touched:
+        there.touch()
     bench.once()
     (job,) = bench.jobs()
     assert (job.state, job.spec.mtime_ns) == (State.QUEUED, there.stat().st_mtime_ns)
+
+
+def test_a_file_that_only_its_worker_does_not_see_does_not_go_round(bench, unlike):
+    there = bench.put("a.mp4", unlike(1))
+    bench.once()
+    (job,) = bench.jobs()
+    ledger, held = bench.claim(job)
+    gone = StepResult(State.FAILED, Step.UPLOAD, problem=Problem(code="source_gone"))
+    assert ledger.commit(held, gone, {}, ())
+    bench.client.hset(f"dropscore:job:{job.id}", "updated", there.stat().st_ctime + 3600)
+    bench.once()
+    assert [job.state for job in bench.jobs()] == [State.FAILED]
 
 
 def test_a_file_that_was_touched_before_it_was_sent_is_sent_as_it_is(bench, unlike):

@@ -16,6 +16,7 @@ import pytest
 
 from studio.service import Studio
 from studio.settings import StudioSettings
+from tests.patience import allow
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +67,7 @@ def test_sigterm_with_open_streams_is_quick_and_free(start_studio, clip):
     running = start_studio("--think-s", "60")
     guest = with_clip(running, clip)
     threads = streaming(guest, 5)
-    assert running.stop() <= 2.0
+    assert running.stop() <= allow(2.0)
     for thread in threads:
         thread.join(30)
     again(start_studio, guest)
@@ -109,7 +110,7 @@ def test_a_render_that_was_interrupted_begins_again(start_studio, clip, how):
         guest.render(render)
     guest.wait(renders[0], until=("processing", "completed"))
     took_s = running.stop() if how == "stop" else running.kill()
-    assert how == "kill" or took_s <= 2.0
+    assert how == "kill" or took_s <= allow(2.0)
     again(start_studio, guest)
     for render in renders:
         job = guest.wait(render)
@@ -143,7 +144,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path):
 def test_it_starts_fast(start_studio):
     begun = time.monotonic()
     start_studio()
-    assert time.monotonic() - begun < 3.0, "0.7 s on an idle machine"
+    assert time.monotonic() - begun < allow(3.0), "0.7 s on an idle machine"
 
 
 def test_what_a_kill_left_half_done_is_cleared_away(start_studio, clip, tmp_path):
@@ -194,7 +195,7 @@ def test_sigterm_does_not_wait_for_a_host_that_says_nothing(start_studio):
         fetching = threading.Thread(target=fetch_and_lose, args=(guest, url))
         fetching.start()
         line = silent.accept()[0]
-        assert running.stop() <= 2.0
+        assert running.stop() <= allow(2.0)
         line.close()
         fetching.join(5)
 

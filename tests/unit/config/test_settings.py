@@ -102,6 +102,15 @@ def test_addresses_are_parted_where_a_new_one_begins(monkeypatch: pytest.MonkeyP
     assert "topic" not in repr(settings)
 
 
+def test_exports_are_the_local_studios(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DROPSCORE_EXPORT", "stems, midi")
+    assert load().exports == ("stems", "midi")
+    with pytest.raises(ConfigError, match=r"DROPSCORE_EXPORT: .*local studio"):
+        load({"exports": ("wav",), "chosen_backend": "cloud"})
+    with pytest.raises(ConfigError, match="DROPSCORE_EXPORT"):
+        load({"exports": ("mp3",)})
+
+
 def test_a_preview_that_could_not_be_made_whole_is_refused() -> None:
     assert load({"preview": True}).output_template == "{folder}/{stem}.preview.mp4"
     with pytest.raises(ConfigError, match="one quality alone"):

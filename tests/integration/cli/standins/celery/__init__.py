@@ -1,1 +1,0 @@
-"""Stands for Celery in tests of the command line: `__main__` is the worker."""

@@ -1,0 +1,35 @@
+"""``python -m worker``: the worker of ``dropscore run``, without Celery's command line.
+
+That one also loads its shell, Flower and whatever else is installed for it: a third of a worker's start.
+``celery -A worker.app worker`` is the same worker, with Celery's flags.
+"""
+
+import os
+import socket
+import sys
+
+_UNUSED = ("rich", "httpx._main")
+
+
+def main() -> int:
+    """Work until a signal, and return the exit code.
+
+    What structlog and httpx would load for people at a terminal is left out; both do without it. The worker
+    neither asks for its neighbours at its start, which takes a second, nor follows their events: workers
+    know of each other by the ledger. Its node name is unique, so that several may share a host.
+    """
+    sys.modules.update(dict.fromkeys(_UNUSED))  # type: ignore[arg-type] # None: "there is no such module"
+    from worker.app import app  # noqa: PLC0415 - only now
+
+    worker = app.Worker(
+        hostname=f"worker-{os.getpid()}@{socket.gethostname()}",
+        without_mingle=True,
+        without_gossip=True,
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
