@@ -324,7 +324,7 @@ def watch(
     convert: ConvertOption = False,
     log_json: LogJsonOption = False,
 ) -> None:
-    """Watch INBOX alone and submit what is dropped there, for workers.
+    """Only watch INBOX, and submit what is dropped there to workers.
 
     Without INBOX the folders of [[roots]] in dropscore.toml are watched.
 
@@ -347,7 +347,7 @@ def watch(
 
 @app.command()
 def worker(state_dir: StateOption = None, log_json: LogJsonOption = False) -> None:
-    """Run one worker alone, beside others: on another host, say.
+    """Run one worker by itself, for example on another host.
 
     It takes its settings from the environment; DROPSCORE_REDIS_URL names the ledger all of them share.
 
@@ -362,7 +362,7 @@ def worker(state_dir: StateOption = None, log_json: LogJsonOption = False) -> No
 def studio(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]")] = None,
 ) -> None:
-    """Run the local studio alone; it takes options of its own.
+    """Run the local studio by itself; it has its own options.
 
     $ dropscore studio --port 8700 --root .studio
     $ dropscore studio --help
@@ -380,7 +380,7 @@ def serve_page(
     state_dir: StateOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
-    """Serve the page alone, beside a run or workers that go on already.
+    """Serve the page alone, beside a run or workers.
 
     It listens on this machine alone; DROPSCORE_WEB_HOST and DROPSCORE_WEB_PASSWORD open it to others.
 
@@ -633,7 +633,7 @@ def retry(
     state_dir: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Try JOBs that did not succeed again, from the cheapest step that can put them right.
+    """Try unsuccessful JOBs again, from the cheapest step that helps.
 
     What is unconfirmed is only looked at once more, unless you say --resend. With --full, JOBs are previews,
     and what is delivered next is the whole.
