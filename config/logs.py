@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 REPEATED_EACH_S = 60.0
-_REPEATING = ("celery", "kombu", "redis")
+_REPEATING = ("celery", "kombu", "redis", "py.warnings")
 
 # The same rules as `nemovideo.errors.mask`, which imports nothing of ours; a test holds the two together.
 _SECRET = re.compile(
@@ -91,7 +91,9 @@ class RepeatFilter:
         """A filter of the standard library: what Celery says of a broker that is away, once a minute."""
         if not record.name.startswith(_REPEATING) or record.levelno < logging.WARNING:
             return True
-        return self.is_due(f"{record.name} {str(record.msg)[:80]}", REPEATED_EACH_S)
+        # A warning's own text is an argument: file, line and class come first in it.
+        text = record.getMessage()[:160] if record.name == "py.warnings" else str(record.msg)[:80]
+        return self.is_due(f"{record.name} {text}", REPEATED_EACH_S)
 
     def is_due(self, key: str, each_s: float) -> bool:
         """Tell whether this may be logged now."""

@@ -73,3 +73,17 @@ def test_what_celery_says_of_a_broker_that_is_away_is_said_once_a_minute(
     assert sum(repeats.filter(record) for _ in range(3)) == times
     at[0] = REPEATED_EACH_S
     assert repeats.filter(record)
+
+
+def test_a_warning_that_a_library_gives_at_each_lost_connection_is_said_once_a_minute() -> None:
+    at = [0.0]
+    repeats = RepeatFilter(lambda: at[0])
+
+    def is_written(text: str) -> bool:
+        return repeats.filter(logging.LogRecord("py.warnings", logging.WARNING, "", 0, "%s", (text,), None))
+
+    assert is_written("consumer.py:427: CPendingDeprecationWarning: in the next version")
+    assert not is_written("consumer.py:427: CPendingDeprecationWarning: in the next version")
+    assert is_written("other.py:1: UserWarning: something else")
+    at[0] += REPEATED_EACH_S
+    assert is_written("consumer.py:427: CPendingDeprecationWarning: in the next version")
