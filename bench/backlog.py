@@ -32,7 +32,7 @@ SHARE_OF_ALL = 0.95
 
 @dataclass
 class Watch(threading.Thread):
-    """Looks at a stage ten times a second: what was delivered, and which renders wait for a download."""
+    """Looks at a stage up to ten times a second: what was delivered, and which renders wait to be fetched."""
 
     stage: Stage
     began: float
@@ -47,7 +47,10 @@ class Watch(threading.Thread):
     __hash__ = threading.Thread.__hash__
 
     def run(self) -> None:
-        while not self.over.wait(SAMPLE_S):
+        began = time.monotonic()
+        # A look takes longer with each file in the outbox: no more than a tenth of a core goes to it.
+        while not self.over.wait(max(SAMPLE_S, 10 * (time.monotonic() - began))):
+            began = time.monotonic()
             self.delivered.append((time.monotonic() - self.began, self.stage.count_delivered()))
             limits = read_stats(self.stage.ledger).limits
             if limits:
@@ -140,6 +143,7 @@ def main() -> int:
             stage.wait(
                 lambda: stage.count_delivered() >= SHARE_OF_ALL * all_files or time.monotonic() > gives_up,
                 chosen.seconds + 60,
+                1.0,
             )
             steady_until_s = time.monotonic() - watch.began
             delivered, claims, messages = (

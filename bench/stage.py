@@ -24,7 +24,7 @@ import redis
 
 from bench.service import draw_s
 from cli.embedded_redis import find_program
-from jobs.ledger import Ledger
+from jobs.ledger import Ledger, NewJob
 from jobs.model import ENDED, Job, JobSpec, State, job_id_for
 from jobs.redis import PREFIX, connect
 from worker.delivery import measure_video
@@ -33,6 +33,8 @@ from worker.errors import OutputBroken
 Process = subprocess.Popen[bytes]
 INSTRUCTIONS = ("add calm background music",)
 SCALE = 0.1
+AT_ONCE = 200
+"""So many files are submitted in one round trip."""
 LINKS = 50_000
 """A file system allows only so many names of one file."""
 
@@ -216,8 +218,12 @@ class Stage:
         return paths
 
     def submit(self, paths: Sequence[Path], *, backlog: bool = False) -> list[str]:
-        """Submit files, through the ledger's own operation."""
-        return [submit_file(self.ledger, path, self.outbox, backlog=backlog) for path in paths]
+        """Submit files, through the ledger's own operation; a second time it is the same job."""
+        ids: list[str] = []
+        for first in range(0, len(paths), AT_ONCE):
+            entries = [describe_file(path, self.outbox, backlog) for path in paths[first : first + AT_ONCE]]
+            ids += [one.job_id for one in self.ledger.submit_many(entries)]
+        return ids
 
     def wait(self, until: Callable[[], bool], timeout_s: float, poll_s: float = 0.05) -> float:
         """Wait for something; answers how many seconds it took. Raises TimeoutError."""
@@ -250,8 +256,8 @@ class Stage:
         return int(self.client.info("commandstats").get("cmdstat_lpush", {}).get("calls", 0))
 
 
-def submit_file(ledger: Ledger, path: Path, outbox: Path, *, backlog: bool = False) -> str:
-    """Submit one file; a second time it is the same job."""
+def describe_file(path: Path, outbox: Path, backlog: bool) -> NewJob:
+    """Describe the job of a file, as the producer submits it."""
     job_id = job_id_for(path.stem, INSTRUCTIONS, "add-music")
     stat = path.stat()
     spec = JobSpec(
@@ -264,8 +270,7 @@ def submit_file(ledger: Ledger, path: Path, outbox: Path, *, backlog: bool = Fal
         backlog=backlog,
         created=time.time(),
     )
-    ledger.submit(job_id, spec, [str(outbox / path.name)], note=f"{stat.st_size} {stat.st_mtime_ns}")
-    return job_id
+    return NewJob(job_id, spec, (str(outbox / path.name),), note=f"{stat.st_size} {stat.st_mtime_ns}")
 
 
 def cpu_s(pid: int) -> float:

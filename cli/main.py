@@ -143,7 +143,9 @@ def create(
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="The MP4 to make.")],
     instruction: Annotated[
         list[str] | None,
-        typer.Option("-i", "--instruction", metavar="TEXT", help="What to change in it then; repeat it."),
+        typer.Option(
+            "-i", "--instruction", metavar="TEXT", help="A change to make to it afterwards; may be repeated."
+        ),
     ] = None,
     preview: PreviewOption = False,
     stems: StemsOption = False,
@@ -153,15 +155,15 @@ def create(
     skill: SkillOption = None,
     state_dir: StateOption = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do not stop for files of an earlier run that go on too.")
+        bool, typer.Option("--yes", help="Go on even if files of an earlier run are worked on too.")
     ] = False,
     log_json: LogJsonOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a video with music from words alone.
 
-    NemoVideo makes a clip of what you describe, for about 100 credits; the local studio shows the words on a
-    slow drift of colours. A run that goes on takes it up, else all that is needed is started.
+    NemoVideo makes a clip of what you describe, for about 100 credits; the local studio shows the words on
+    slowly drifting colours. If a run is going on, it takes the job; otherwise everything needed is started.
 
     $ dropscore create "a calm morning in the hills" -o hills.mp4
     $ dropscore tweak hills.mp4 "make the music softer"
@@ -322,7 +324,7 @@ def watch(
     convert: ConvertOption = False,
     log_json: LogJsonOption = False,
 ) -> None:
-    """Watch INBOX alone and submit what is dropped there, for workers.
+    """Only watch INBOX, and submit what is dropped there to workers.
 
     Without INBOX the folders of [[roots]] in dropscore.toml are watched.
 
@@ -345,7 +347,7 @@ def watch(
 
 @app.command()
 def worker(state_dir: StateOption = None, log_json: LogJsonOption = False) -> None:
-    """Run one worker alone, beside others: on another host, say.
+    """Run one worker by itself, for example on another host.
 
     It takes its settings from the environment; DROPSCORE_REDIS_URL names the ledger all of them share.
 
@@ -360,7 +362,7 @@ def worker(state_dir: StateOption = None, log_json: LogJsonOption = False) -> No
 def studio(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]")] = None,
 ) -> None:
-    """Run the local studio alone; it takes options of its own.
+    """Run the local studio by itself; it has its own options.
 
     $ dropscore studio --port 8700 --root .studio
     $ dropscore studio --help
@@ -378,7 +380,7 @@ def serve_page(
     state_dir: StateOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
-    """Serve the page alone, beside a run or workers that go on already.
+    """Serve the page alone, beside a run or workers.
 
     It listens on this machine alone; DROPSCORE_WEB_HOST and DROPSCORE_WEB_PASSWORD open it to others.
 
@@ -631,7 +633,7 @@ def retry(
     state_dir: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let JOBs that ended without success go on at their cheapest step.
+    """Try unsuccessful JOBs again, from the cheapest step that helps.
 
     What is unconfirmed is only looked at once more, unless you say --resend. With --full, JOBs are previews,
     and what is delivered next is the whole.
@@ -669,7 +671,7 @@ def redo(
     state_dir: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Do JOBs that are done once more.
+    """Do finished JOBs again.
 
     An output that is gone is made again at no cost. Where it is still there, or with -i, the file is edited
     anew, and delivered as its next version beside the first (clip.v2.mp4).
@@ -703,9 +705,9 @@ def tweak(
     state_dir: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is done, by one more instruction.
+    """Change a finished video with one more instruction.
 
-    The first output is kept; this one delivers clip.v2.mp4:
+    The first output stays; the new one is clip.v2.mp4:
 
     $ dropscore tweak inbox/clip.mp4 "make the music softer"
     """
@@ -769,7 +771,7 @@ def resume(
     state_dir: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Open closed gates, end a pause or a drain.
+    """Open closed gates; end a pause or a drain.
 
     Files that wait go on where they stopped.
 
@@ -787,7 +789,7 @@ def resume(
 
 @app.command()
 def drain(state_dir: StateOption = None, as_json: JsonOption = False) -> None:
-    """Finish what has begun, begin nothing new until the next run.
+    """Finish what has begun and start nothing new until the next run.
 
     $ dropscore drain
     """
@@ -844,7 +846,7 @@ def clean(
     state_dir: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove copies that the state folder keeps and that nobody needs.
+    """Remove copies in the state folder that nobody needs.
 
     Renders that were delivered, prepared sources, parts of downloads and old logs go; your inbox and outbox
     are not touched. No run may be going on.

@@ -17,8 +17,8 @@ from jobs.ledger import Ledger
 from jobs.model import Step
 
 TICK_S, LOOK_S = 0.05, 0.25
-LOOK_SHARE = 1 / 40
-"""The share of its time that a run spends on looks at most; the end of a short one shows the sooner."""
+FEW, FEW_SHARE = 2, 1 / 40
+"""With so few files in work a run looks more often, for this share of its time, to see its end soon."""
 
 
 class Output(Protocol):
@@ -108,6 +108,7 @@ class RunLoop:
     _draining: bool = field(default=False, init=False)
     _warned: bool = field(default=False, init=False)
     _away: bool = field(default=False, init=False)
+    _is_few: bool = field(default=True, init=False)
     _connecting: bool = field(default=False, init=False)
     _connected: bool = field(default=False, init=False)
     _vague: set[str] = field(default_factory=set, init=False)
@@ -128,7 +129,7 @@ class RunLoop:
                 if self._look():
                     return
                 took_s = self.clock() - began
-                looks_at = self.clock() + min(LOOK_S, took_s / LOOK_SHARE)
+                looks_at = self.clock() + (min(LOOK_S, took_s / FEW_SHARE) if self._is_few else LOOK_S)
             self.sleep(TICK_S)
 
     def _report_connection(self, snapshot: Snapshot) -> None:
@@ -185,6 +186,7 @@ class RunLoop:
                     self.explain_vague(job.spec.instructions, job.spec.skill)
             self._report_connection(snapshot)
             self.output.show(snapshot)
+            self._is_few = len(snapshot.in_work) <= FEW
             over = over or (self._draining and snapshot.all_held)
         except LedgerUnreachable as exc:
             if not self._away:

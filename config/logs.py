@@ -5,16 +5,8 @@ import re
 import sys
 import time
 from collections.abc import Callable, MutableMapping
+from importlib import import_module
 from typing import Any
-
-if "rich" in sys.modules:
-    import structlog
-else:
-    # structlog would load it to draw tracebacks, and ours are plain text: a tenth of a second at each start.
-    sys.modules["rich"] = None  # type: ignore[assignment] # "there is no such module"
-    import structlog
-
-    del sys.modules["rich"]
 
 REPEATED_EACH_S = 60.0
 _REPEATING = ("celery", "kombu", "redis")
@@ -42,6 +34,7 @@ def masked(text: str) -> str:
 
 def configure(level: str, as_json: bool) -> None:
     """Send all logs, those of libraries too, to standard error in one form."""
+    structlog = load_structlog()
     repeats = RepeatFilter()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -91,7 +84,7 @@ class RepeatFilter:
         """A structlog processor: drops events that carry ``at_most_each_s`` and come too soon."""
         each_s = event.pop("at_most_each_s", None)
         if each_s is not None and not self.is_due(str(event.get("event")), each_s):
-            raise structlog.DropEvent
+            raise load_structlog().DropEvent
         return event
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -107,6 +100,22 @@ class RepeatFilter:
             return False
         self._last[key] = now
         return True
+
+
+def load_structlog() -> Any:
+    """Load structlog on first use, and return it: commands that log nothing are spared the time.
+
+    Rich is hidden from it meanwhile: it would load half of it to draw tracebacks, and ours are plain text.
+    """
+    if "structlog" in sys.modules:
+        return sys.modules["structlog"]
+    kept = {name: module for name, module in sys.modules.items() if name == "rich"}
+    sys.modules["rich"] = None  # type: ignore[assignment] # "there is no such module"
+    try:
+        return import_module("structlog")
+    finally:
+        del sys.modules["rich"]
+        sys.modules.update(kept)
 
 
 def _mask(_logger: Any, _method: str, event: Any) -> Any:

@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any
 
-import structlog
 from pydantic import BaseModel
 
 from jobs.errors import LedgerUnreachable, NoSuchJob, NotAllowed, NotDurable
@@ -40,8 +39,6 @@ from jobs.model import (
     UploadRef,
 )
 from jobs.redis import PREFIX, WAIT_FOR_REPLICA_MS, RedisClient, Scripts, encode_argument, map_redis_errors
-
-log = structlog.get_logger()
 
 SLOW_SAMPLE_S = 0.25
 """A look at the server's clock that took longer says too little about it."""
@@ -197,7 +194,9 @@ class Ledger:
             if not set_forward or not is_quick:
                 break  # a look that took long may seem to be a step: the next one will tell
         if moved_us:
-            log.warning(
+            import structlog  # noqa: PLC0415 - a tenth of a second that commands without a log are spared
+
+            structlog.get_logger().warning(
                 "the Redis server's clock was set; the ledger's goes on", by_s=round(-moved_us / 1e6, 1)
             )
         if asks_first or (is_quick and not set_forward) or moved_us > 0:

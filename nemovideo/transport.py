@@ -529,8 +529,8 @@ class Transport:
 
 
 def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
-    """Return scheme, host and port, the default port filled in."""
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+    """Return scheme, host and port; httpx gives None for a scheme's own port, named or not."""
+    return url.scheme, url.host, url.port
 
 
 def read_answer(call: Call, response: httpx.Response) -> Answer:

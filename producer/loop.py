@@ -92,11 +92,11 @@ class Producer:
         self._scan_at = {watcher.root: monotonic() for watcher in watchers}
         self._scanned: set[str] = set()
         self._tick_at = monotonic()
-        self._stop = threading.Event()
+        self._stop, self._once = threading.Event(), False
 
     def run(self, stop: threading.Event, *, once: bool) -> int:
         """Go on until ``stop``, or with ``once`` until nothing is left; returns the exit code."""
-        self._stop, attempt = stop, 0
+        self._stop, self._once, attempt = stop, once, 0
         give_up_at = self._monotonic() + self._timing.give_up_s
         while not stop.is_set():
             try:
@@ -220,7 +220,7 @@ class Producer:
         elif not self._scans:
             now = self._monotonic()
             root = next((root for root, at in self._scan_at.items() if at <= now), None)
-            if root is None:
+            if root is None or (self._once and self._ready and root in self._scanned):
                 return None
             self._scan_at[root] = math.inf
             self._begin_scan(self._watchers[root], None)

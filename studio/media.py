@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from studio.errors import UnreadableMedia
 
 if TYPE_CHECKING:  # PyAV is loaded on first use, so that the server starts fast.
-    import av
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -78,7 +78,9 @@ def _describe(container: InputContainer, path: Path) -> MediaInfo:
     sound = container.streams.audio[0] if container.streams.audio else None
     if picture is None and sound is None:
         raise UnreadableMedia(f"{path.name} holds neither picture nor sound; send a video, a photo or a song")
-    frame = _first_frame(container, picture, path) if picture else None
+    frame = next(container.decode(picture), None) if picture else None
+    if picture and frame is None and sound is None:
+        raise UnreadableMedia(f"{path.name} is cut off before its first picture; copy it again")
     if frame is None:
         picture = None
         container.seek(0)
@@ -104,30 +106,16 @@ def _describe(container: InputContainer, path: Path) -> MediaInfo:
     )
 
 
-def _first_frame(container: InputContainer, picture: VideoStream, path: Path) -> av.VideoFrame | None:
-    frame = next(container.decode(picture), None)
-    if frame is None and not container.streams.audio:
-        raise UnreadableMedia(f"{path.name} is cut off before its first picture; copy it again")
-    return frame
-
-
 def _is_still(container: InputContainer, picture: VideoStream, length_s: float) -> bool:
     name = container.format.name
     if name in _STILLS:
         return True
     if name not in {"gif", "apng", "avif"}:
         return False
-    return picture.frames == 1 or length_s == 0.0 or _frame_count(container, picture, 2) == 1
-
-
-def _frame_count(container: InputContainer, picture: VideoStream, limit: int) -> int:
+    if picture.frames == 1 or length_s == 0.0:
+        return True
     container.seek(0)
-    count = 0
-    for _ in container.decode(picture):
-        count += 1
-        if count >= limit:
-            break
-    return count
+    return len(list(islice(container.decode(picture), 2))) == 1
 
 
 def _duration_s(container: InputContainer) -> float:
@@ -154,14 +142,9 @@ def _fps(picture: VideoStream) -> float:
 
 def _container_name(container: InputContainer) -> str:
     name = container.format.name
-    if name == "matroska,webm":
-        return "webm" if _says_webm(container.name) else "mkv"
+    if name == "matroska,webm":  # PyAV does not tell the document type: it stands in the file's head
+        with Path(container.name).open("rb") as file:
+            return "webm" if b"webm" in file.read(64) else "mkv"
     if name.startswith("mov,"):
         return "mov" if container.metadata.get("major_brand", "").startswith("qt") else "mp4"
     return _NAMES.get(name, name.split(",", maxsplit=1)[0])
-
-
-def _says_webm(path: str) -> bool:
-    """Look for the document type in the head of a Matroska file; PyAV does not tell."""
-    with Path(path).open("rb") as file:
-        return b"webm" in file.read(64)

@@ -8,18 +8,18 @@ import os
 import socket
 import sys
 
-_UNUSED = ("rich", "httpx._main")
+from config.logs import load_structlog
 
 
 def main() -> int:
     """Work until a signal, and return the exit code.
 
-    What structlog and httpx would load for people at a terminal is left out; both do without it. The worker
-    neither asks for its neighbours at its start, which takes a second, nor follows their events: workers
+    It neither asks for its neighbours at its start, which takes a second, nor follows their events: workers
     know of each other by the ledger. Its node name is unique, so that several may share a host.
     """
-    sys.modules.update(dict.fromkeys(_UNUSED))  # type: ignore[arg-type] # None: "there is no such module"
-    from worker.app import app  # noqa: PLC0415 - only now
+    load_structlog()
+    sys.modules["httpx._main"] = None  # type: ignore[assignment] # its command line, and with it rich
+    from worker.app import app  # noqa: PLC0415 - after that
 
     worker = app.Worker(
         hostname=f"worker-{os.getpid()}@{socket.gethostname()}",

@@ -29,7 +29,11 @@ Meta = dict[str, Any]
 
 def choose(asked: AddMusic, stage: Stage, before: Meta) -> Meta:
     """Return the metadata of a music segment; what the music `before` had and nobody named stays."""
-    meta = _compose(asked, stage, _mood(asked, stage, before), before)
+    suggested = next((item.look.mood for item in stage.media if item.look), "calm")
+    if suggested in asked.avoid:
+        suggested = next(mood for mood in _IN_PLACE_OF if mood not in asked.avoid)
+    mood = asked.mood or (before.get("mood") if asked.another else None) or suggested
+    meta = _compose(asked, stage, mood, before)
     song = _song(asked, stage, meta, before)
     if song is not None:
         traits = song.traits
@@ -54,13 +58,6 @@ def find_named_mood(text: str) -> str | None:
     return mood_and_genre(text)[0]
 
 
-def _mood(asked: AddMusic, stage: Stage, before: Meta) -> str:
-    suggested = next((item.look.mood for item in stage.media if item.look), "calm")
-    if suggested in asked.avoid:
-        suggested = next(mood for mood in _IN_PLACE_OF if mood not in asked.avoid)
-    return asked.mood or (before.get("mood") if asked.another else None) or suggested
-
-
 def _compose(asked: AddMusic, stage: Stage, mood: str, before: Meta) -> Meta:
     genre = asked.genre or ""
     style = style_mood(mood, genre)
@@ -72,13 +69,15 @@ def _compose(asked: AddMusic, stage: Stage, mood: str, before: Meta) -> Meta:
     start_ms, end_ms = asked.span.within(stage.draft["d"]) if asked.span else (0, stage.draft["d"])
     cuts_s = [cut - start_ms / 1000 for cut in timeline.cuts_s(stage.draft, stage.media)]
     length_s = (end_ms - start_ms) / 1000
+    # The same file and instruction give the same piece; asked again on top of it, another one.
+    source = "".join(item.sha256 for item in stage.media)
     own = find_tempo(style.bpm * asked.pace, length_s, [cut for cut in cuts_s if 0 < cut < length_s])
     return {
         "title": values_of("style_title").get(genre, genre.title()) or style.title,
         "mood": mood,
         "genre": (genre or style.genre).lower(),
         "bpm": round(min(FASTEST_BPM, max(SLOWEST_BPM, bpm or own))),
-        "seed": _seed(stage, before.get("seed")),
+        "seed": seed_for(f"{source}|{stage.instruction}|{before.get('seed', '')}"),
         "volume": round(level, 2) if level is not None else before.get("volume", DEFAULT_VOLUME),
         "start": 0,
         "fade_in_ms": before.get("fade_in_ms", 0),
@@ -86,12 +85,6 @@ def _compose(asked: AddMusic, stage: Stage, mood: str, before: Meta) -> Meta:
         "duck": before.get("duck", True),
         "without": list(before.get("without", [])),
     }
-
-
-def _seed(stage: Stage, before: int | None) -> int:
-    """The same file and instruction give the same piece; asked again on top of it, another one."""
-    source = "".join(item.sha256 for item in stage.media)
-    return seed_for(f"{source}|{stage.instruction}|{'' if before is None else before}")
 
 
 def _song(asked: AddMusic, stage: Stage, meta: Meta, before: Meta) -> Song | None:

@@ -6,7 +6,7 @@ import math
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -52,10 +52,9 @@ def tokens_of(text: str) -> tuple[Token, ...]:
     at = 0
     while at < len(pieces):
         kind, word, start, end = pieces[at]
-        size, found = _longest(pieces, at)
+        size, found = _find_longest(pieces, at)
         if found is not None and not (kind == "num" and size == 1):
-            end = pieces[at + size - 1][3]
-            read.append(_token(*found, start, end))
+            read.append(_token(*found, start, pieces[at + size - 1][3]))
         elif kind == "num":
             read.append(Token("num", word, start, end, float(word.replace(",", "."))))
         elif kind == "clock":
@@ -69,7 +68,7 @@ def tokens_of(text: str) -> tuple[Token, ...]:
             read.append(Token("stop_mark", word, start, end))
         elif kind == "word" or _CHINESE.match(word):
             read.append(Token("word", word, start, end))
-        at += size if found is not None else 1
+        at += size
     return tuple(read)
 
 
@@ -111,11 +110,9 @@ def _index() -> dict[str, list[Phrase]]:
     return index
 
 
-def _longest(pieces: list[tuple[str, str, int, int]], at: int) -> tuple[int, tuple[str, str] | None]:
+def _find_longest(pieces: list[tuple[str, str, int, int]], at: int) -> tuple[int, tuple[str, str] | None]:
     for words, kind, value in _index().get(pieces[at][1], ()):
-        if len(words) <= len(pieces) - at and all(
-            piece[1] == word for piece, word in zip(pieces[at : at + len(words)], words, strict=True)
-        ):
+        if words == tuple(piece[1] for piece in pieces[at : at + len(words)]):
             return len(words), (kind, value)
     return 1, None
 
@@ -365,16 +362,14 @@ _ACTIONS: dict[str, Callable[[list[float]], tuple[float, ...]]] = {
 
 @lru_cache(maxsize=1)
 def _rules() -> tuple[_Rule, ...]:
-    return tuple(
-        _Rule(rule["make"], tuple(_parts(rule["of"].split())), _ACTIONS[rule["do"]]) for rule in load_rules()
-    )
-
-
-def _parts(words: Iterable[str]) -> Iterable[_Part]:
-    for word in words:
-        options = word.rstrip("?").split("|")
-        pairs = (option.partition("=") for option in options)
-        yield _Part(frozenset((kind, value) for kind, _, value in pairs), word.endswith("?"))
+    rules = []
+    for rule in load_rules():
+        parts = []
+        for word in rule["of"].split():
+            pairs = (option.partition("=") for option in word.rstrip("?").split("|"))
+            parts.append(_Part(frozenset((kind, value) for kind, _, value in pairs), word.endswith("?")))
+        rules.append(_Rule(rule["make"], tuple(parts), _ACTIONS[rule["do"]]))
+    return tuple(rules)
 
 
 def values_of(kind: str) -> dict[str, str]:

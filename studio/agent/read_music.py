@@ -236,18 +236,13 @@ def _loudness(clause: Clause, reader: Reader) -> list[Token]:
     alone = clause.has("louder") or not words
     if fraction and alone and heard and not clause.has_any("start", "stop", "keep"):
         words.append(fraction)
-    words += _directions(clause)
+    if clause.has_any("change", "add", "part"):  # "up" and "down" of a verb such as "turn"
+        up = {"up": "1.4", "down": "0.7"}
+        turned = clause.all("dir", "up", "down")
+        words += [replace(token, kind="louder", value=up[token.value]) for token in turned]
     if clause.has("remove", "drop") and (words or clause.has("target", "volume")):
         words.append(replace(clause.tokens[0], kind="louder", value="0.7"))
     return words
-
-
-def _directions(clause: Clause) -> list[Token]:
-    """Return "up" and "down" of a verb such as "turn" as words of loudness."""
-    if not clause.has_any("change", "add", "part"):
-        return []
-    up = {"up": "1.4", "down": "0.7"}
-    return [replace(token, kind="louder", value=up[token.value]) for token in clause.all("dir", "up", "down")]
 
 
 def _target_of(word: Token, clause: Clause, reader: Reader) -> Target:
@@ -274,7 +269,10 @@ def _volume(target: Target, words: list[Token], clause: Clause, span: Span | Non
         if relative is None:
             return SetVolume(target, level=10 ** (-decibels / 20), span=span)
         return SetVolume(target, factor=10 ** (math.copysign(decibels, relative - 1) / 20), span=span)
-    if level is not None and (relative is None or _is_absolute(words, clause)):
+    # A level beside "louder" or "lower" is what to reach ("lower to 20%"), else by how much.
+    stated = next((word for word in words if word.kind in {"level", "fraction"}), None)
+    is_goal = stated and _TO.search(clause.text[: stated.start - clause.tokens[0].start])
+    if level is not None and (relative is None or is_goal):
         return SetVolume(target, level=min(1.0, level), span=span)
     if level is not None and relative is not None:
         return SetVolume(target, factor=1 + math.copysign(min(level, 1.0), relative - 1), span=span)
@@ -282,12 +280,6 @@ def _volume(target: Target, words: list[Token], clause: Clause, span: Span | Non
         return SetVolume(target, factor=relative, span=span)
     loud = min(float(word.value) for word in words if word.kind == "loud")
     return SetVolume(target, level=1.0 if target == "original" and loud >= 0.6 else loud, span=span)
-
-
-def _is_absolute(words: list[Token], clause: Clause) -> bool:
-    """Say whether a level beside "louder" or "lower" is what to reach ("lower to 20%"), not by how much."""
-    level = next(word for word in words if word.kind in {"level", "fraction"})
-    return bool(_TO.search(clause.text[: level.start - clause.tokens[0].start]))
 
 
 def _part_name(token: Token) -> str:

@@ -145,7 +145,12 @@ async def _struck(call: Call, handler: Handler) -> Response:
             return Response(status_code=status)
         return messages.problem(fault.code, message, 200 if fault.carrier == "envelope" else status)
     if fault.kind == "429":
-        return _too_many(_retry_after(fault, call.studio.clock()))
+        headers = {}
+        if fault.retry_after is not None:
+            until_s = call.studio.clock() + fault.retry_after
+            date = email.utils.formatdate(until_s, usegmt=True)
+            headers["Retry-After"] = date if fault.retry_after_date else f"{fault.retry_after:g}"
+        return _too_many(headers)
     if fault.kind not in {"status", "timeout", "reset"}:
         return await handler(call)
     if fault.landed:
@@ -159,11 +164,3 @@ async def _struck(call: Call, handler: Handler) -> Response:
 
 def _too_many(headers: dict[str, str]) -> Response:
     return messages.problem(429, "Too many requests.", 429, headers)
-
-
-def _retry_after(fault: Fault, now_s: float) -> dict[str, str]:
-    if fault.retry_after is None:
-        return {}
-    if fault.retry_after_date:
-        return {"Retry-After": email.utils.formatdate(now_s + fault.retry_after, usegmt=True)}
-    return {"Retry-After": f"{fault.retry_after:g}"}

@@ -173,7 +173,7 @@ def detail(message: str, status: int) -> Response:
 
 def dropper(scope: Scope) -> Callable[[], None]:
     """Answer what closes this request's connection at once; does nothing without a real connection."""
-    drop: Callable[[], None] = scope.get("state", {}).get(DROP, _nothing)
+    drop: Callable[[], None] = scope.get("state", {}).get(DROP, lambda: None)
     return drop
 
 
@@ -193,7 +193,3 @@ class Dropped(Response):
 def compact(value: object) -> str:
     """Write JSON without spaces, as the event streams do."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _nothing() -> None:
-    return None

@@ -72,21 +72,8 @@ def _kick(force: float, rng: Random) -> Sound:
     )
 
 
-def _soft_kick(force: float, rng: Random) -> Sound:
-    body = _sweep(0.4, 105.0, 64.0, 0.025, 0.08)
-    return _sum(
-        (0.6, body),
-        (0.12, _skin(110.0, 0.05, 0.4, rng, length_s=0.2)),
-        (0.06 + 0.08 * force, _burst(0.05, 300, 2500, 0.01, rng)),
-    )
-
-
 def _sub_drop(force: float, rng: Random) -> Sound:
     return _sum((0.9, _sweep(2.6, 90.0, 32.0, 0.5, 0.8)), (0.05, _burst(0.2, 200, 1500, 0.04, rng)))
-
-
-def _deep(force: float, rng: Random) -> Sound:
-    return _sum((0.6, _sweep(0.8, 95.0, 56.0, 0.05, 0.16)), (0.12 * force, _burst(0.1, 100, 500, 0.03, rng)))
 
 
 def _snare(force: float, rng: Random) -> Sound:
@@ -124,10 +111,6 @@ def _hat_of(decay_s: float, length_s: float) -> Callable[[float, Random], Sound]
         return _sum((0.22, plate), (0.05 + 0.04 * force, air), (0.08 * force, tip))
 
     return hat
-
-
-def _tick(force: float, rng: Random) -> Sound:
-    return _sum((0.22, _burst(0.07, 7000, 14_000, 0.012, rng)))
 
 
 def _pedal_hat(force: float, rng: Random) -> Sound:
@@ -267,8 +250,8 @@ def _timpani(force: float, rng: Random) -> Sound:
 
 
 _MAKERS: dict[str, Callable[[float, Random], Sound]] = {
-    "kick": _kick, "soft_kick": _soft_kick, "deep": _deep, "sub_drop": _sub_drop, "snare": _snare,
-    "rim": _rim, "clap": _clap, "hat": _hat_of(0.035, 0.3), "open_hat": _hat_of(0.28, 1.1), "tick": _tick,
+    "kick": _kick, "sub_drop": _sub_drop, "snare": _snare,
+    "rim": _rim, "clap": _clap, "hat": _hat_of(0.035, 0.3), "open_hat": _hat_of(0.28, 1.1),
     "pedal_hat": _pedal_hat, "ride": _ride, "crash": _crash, "cymbal_swell": _cymbal_swell,
     "riser": _riser, "tom_low": _tom_of(82.0), "tom_mid": _tom_of(116.0), "tom_high": _tom_of(158.0),
     "brush": _brush, "shaker": _shaker, "tambourine": _tambourine, "sleigh_bells": _sleigh,
@@ -279,8 +262,8 @@ _MAKERS: dict[str, Callable[[float, Random], Sound]] = {
 DRUMS = frozenset(_MAKERS)
 # A kit as it is mixed: how much each stands above or below how it was made, in dB.
 _LEVELS_DB = {
-    "kick": -4, "soft_kick": -3, "snare": -3, "tom_low": -6, "tom_mid": -6, "tom_high": -5, "taiko": -4,
-    "timpani": -8, "hat": 3, "tick": 3, "shaker": 3, "pedal_hat": 4, "open_hat": 1, "crash": 1,
+    "kick": -4, "snare": -3, "tom_low": -6, "tom_mid": -6, "tom_high": -5, "taiko": -4,
+    "timpani": -8, "hat": 3, "shaker": 3, "pedal_hat": 4, "open_hat": 1, "crash": 1,
     "brush": 2, "rim": 2,
 }  # fmt: skip
 _WIDE = frozenset(

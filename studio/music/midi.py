@@ -20,11 +20,11 @@ _VOLUME, _PAN = 7, 10
 
 # What General MIDI has that is nearest to the studio's own synthesizers and drums.
 _SYNTHESIZERS = {
-    "drone": 95, "glass": 98, "glass_pad": 88, "hollow": 79, "pluck": 45, "saw_lead": 81, "saw_pad": 90,
-    "sleigh_bells": 112, "spiccato": 48, "square_lead": 80, "stab": 62, "sub": 39, "synth_bass": 38,
+    "drone": 95, "glass": 98, "glass_pad": 88, "hollow": 79, "saw_lead": 81, "saw_pad": 90,
+    "sleigh_bells": 112, "spiccato": 48, "stab": 62, "sub": 39, "synth_bass": 38,
 }  # fmt: skip
 _DRUMS = {
-    "cymbal_swell": 49, "deep": 35, "riser": 49, "soft_kick": 35, "sub_drop": 35, "taiko": 41, "tick": 37,
+    "cymbal_swell": 49, "riser": 49, "sub_drop": 35, "taiko": 41,
     "timpani": 43,
 }  # fmt: skip
 _SECTIONS = {"again": "verse", "end": "last chord"}

@@ -8,11 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from studio.music.drums import DRUMS, TAKES, strike
+from studio.music.drums import TAKES, strike
 from studio.music.modes import RATE, Sound, quick_size
 from studio.music.soundfont import DRUM_BANK, LONGEST_RELEASE_S, NotASoundfont, SoundFont, find_soundfont
 from studio.music.tones import Tone
-from studio.music.voices import VOICES, drum_named, voice_named
+from studio.music.voices import VOICES
 
 _log = logging.getLogger("studio.music")
 
@@ -74,7 +74,7 @@ class Sampler:
     def tone(self, voice: str, pitch: int, force: float, hold_s: float) -> Tone:
         """Return a tone that can be held for `hold_s`."""
         layer = _layer(force)
-        release_s = LONGEST_RELEASE_S if self.font is not None else VOICES[voice_named(voice)].release_s
+        release_s = LONGEST_RELEASE_S if self.font is not None else VOICES[voice].release_s
         needed_s = hold_s + release_s
         length_s = next((length_s for length_s in _LENGTHS_S if length_s >= needed_s), _LENGTHS_S[-1])
         key = (voice, pitch, layer, length_s)
@@ -86,7 +86,7 @@ class Sampler:
         key = ("drum " + drum, take, layer, 0.0)
         kept = self._recall(key)
         if kept is None:
-            kept = self._keep(key, Tone(self._strike(drum_named(drum, DRUMS), _FORCES[layer], take), 0.0))
+            kept = self._keep(key, Tone(self._strike(drum, _FORCES[layer], take), 0.0))
         return kept.sound
 
     def _recall(self, key: _Key) -> Tone | None:
@@ -108,20 +108,18 @@ class Sampler:
         return replace(tone, sound=tone.sound * np.float32(self._gain(voice, layer)))
 
     def _make(self, voice: str, pitch: int, force: float, length_s: float) -> Tone:
-        name = voice_named(voice)
-        if self.font is not None and name in PROGRAMS:
-            tone = self.font.tone(0, PROGRAMS[name], pitch, round(20 + 107 * force), length_s)
+        if self.font is not None and voice in PROGRAMS:
+            tone = self.font.tone(0, PROGRAMS[voice], pitch, round(20 + 107 * force), length_s)
             if tone is not None:
                 return tone
-        return VOICES[name].tone(pitch, force, length_s)
+        return VOICES[voice].tone(pitch, force, length_s)
 
     def _gain(self, voice: str, layer: int) -> float:
         """Return what brings a voice's tones to the reference loudness."""
         if (voice, layer) not in self._gains:
-            name = voice_named(voice)
-            pitch = _LOW_PITCHES.get(name, _HIGH_PITCHES.get(name, _REFERENCE_PITCH))
+            pitch = _LOW_PITCHES.get(voice, _HIGH_PITCHES.get(voice, _REFERENCE_PITCH))
             tone = self._make(voice, pitch, _FORCES[layer], 1.4)
-            trim = 10.0 ** (_TRIM_DB.get(name, 0.0) / 20.0)
+            trim = 10.0 ** (_TRIM_DB.get(voice, 0.0) / 20.0)
             self._gains[(voice, layer)] = trim * _REFERENCE / max(1e-6, _weigh(tone.sound))
         return self._gains[(voice, layer)]
 

@@ -1,4 +1,4 @@
-"""The studio's own instruments: which model plays each, and what stands in for an unknown name."""
+"""The studio's own instruments, and which model plays each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from studio.music.strings import BASS_BODY, GUITAR_BODY, HARP_BODY, UKULELE_BODY
 from studio.music.sustained import Sustained
 from studio.music.tones import Tone
 
-__all__ = ["RATE", "VOICES", "Stereo", "Voice", "drum_named", "voice_named"]
+__all__ = ["RATE", "VOICES", "Stereo", "Voice"]
 
 
 class Voice(Protocol):
@@ -191,14 +191,6 @@ _VOICES: dict[str, Voice] = {
         1.05, 1.0, 1200, 3600, players=6, detune_cents=26, width=1.0, attack_s=0.16, bloom_s=0.5,
         release_s=0.4,
     ),
-    "square_lead": Sustained(
-        1.0, 0.05, 1800, 6000, players=2, detune_cents=7, width=0.3, vibrato_cents=6, attack_s=0.008,
-        bloom_s=-0.3, release_s=0.1,
-    ),
-    "pluck": Sustained(
-        1.0, 1.0, 500, 8500, players=3, detune_cents=14, width=0.7, attack_s=0.003, bloom_s=-0.08,
-        decay_s=0.22, release_s=0.15,
-    ),
     "hollow": Sustained(
         1.3, 0.06, 900, 2200, players=3, detune_cents=10, width=0.6, vibrato_cents=8, air=0.04,
         attack_s=0.3, bloom_s=0.5, release_s=0.6,
@@ -222,37 +214,4 @@ _VOICES: dict[str, Voice] = {
     ),
 }  # fmt: skip
 
-_STAND_INS = {
-    "acoustic_guitar": "guitar", "steel_guitar": "guitar", "nylon_guitar": "nylon", "banjo": "ukulele",
-    "mandolin": "ukulele", "sitar": "guitar", "koto": "harp", "lute": "nylon",
-    "distorted_guitar": "crunch", "electric_bass": "bass", "round": "bass", "upright": "upright_bass",
-    "saw_bass": "synth_bass", "low_strings": "contrabass", "fiddle": "violin",
-    "tremolo_strings": "strings", "synth_strings": "strings", "recorder": "flute", "whistle": "flute",
-    "pan_flute": "flute", "piccolo": "flute", "bassoon": "clarinet", "saxophone": "clarinet",
-    "english_horn": "oboe", "trombone": "horn", "tuba": "horn", "harmonica": "accordion",
-    "harmonium": "accordion", "voices": "choir", "electric_piano": "rhodes",
-    "clavinet": "electric_guitar", "harpsichord": "harp", "xylophone": "marimba",
-    "tubular_bells": "bells", "steel_drum": "vibes", "lead": "saw_lead", "pad": "saw_pad", "arp": "pluck",
-}  # fmt: skip
-
-VOICES: Mapping[str, Voice] = MappingProxyType(
-    {**_VOICES, **{name: _VOICES[near] for name, near in _STAND_INS.items()}}
-)
-
-_DRUM_STAND_INS = {
-    "tom": "tom_low", "closed_hat": "hat", "snap": "rim", "stick": "rim", "bongo": "conga_high",
-    "bongo_high": "conga_high", "bongo_low": "conga_low", "conga": "conga_high", "ride_bell": "ride",
-    "splash": "crash", "china": "crash", "swell": "cymbal_swell", "maracas": "shaker", "cabasa": "shaker",
-    "woodblock": "rim", "claves": "rim", "triangle": "ride", "bass_drum": "taiko", "impact": "sub_drop",
-    "jingle": "sleigh_bells", "low_tom": "tom_low", "mid_tom": "tom_mid", "high_tom": "tom_high",
-}  # fmt: skip
-
-
-def voice_named(name: str) -> str:
-    """Return the name of the voice that plays for `name`; a piano where nothing is near."""
-    return name if name in _VOICES else _STAND_INS.get(name, "piano")
-
-
-def drum_named(name: str, known: frozenset[str]) -> str:
-    """Return the name of the drum, of those `known`, that plays for `name`."""
-    return name if name in known else _DRUM_STAND_INS.get(name, "rim")
+VOICES: Mapping[str, Voice] = MappingProxyType(_VOICES)

@@ -551,7 +551,7 @@ def test_the_newest_go_first(bench, unlike):
 def test_a_file_that_is_dropped_during_a_large_first_scan_goes_first(bench, unlike):
     for number in range(3000):
         bench.put(f"there/{number}.mp4", unlike(number))
-    bench.start(watch="native")
+    bench.start(watch="native", settle_s=0.1)
     _until(lambda: bench.queued() >= 100, 60)
     bench.put("dropped.mp4", unlike(5000))
     bench.put("moved/in.mp4", unlike(5001))

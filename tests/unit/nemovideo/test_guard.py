@@ -102,11 +102,12 @@ def test_an_ipv6_address_is_written_in_brackets() -> None:
     assert target.extensions == {}
 
 
-def test_the_highest_port_is_one() -> None:
+@pytest.mark.parametrize("port", [1, 65535])
+def test_the_lowest_and_the_highest_port(port: int) -> None:
     (target,) = guard.check(
-        "https://x.example:65535/v", allow_private=False, resolve=resolve_to("93.184.216.34")
+        f"https://x.example:{port}/v", allow_private=False, resolve=resolve_to("93.184.216.34")
     )
-    assert target.url == "https://93.184.216.34:65535/v"
+    assert target.url == f"https://93.184.216.34:{port}/v"
 
 
 def test_a_resolver_that_answers_with_no_address() -> None:

@@ -83,6 +83,7 @@ STATUSES = [
     ("session", 403, errors.BadRequest),
     ("session", 404, errors.BadRequest),
     ("session", 302, errors.BadRequest),
+    ("claim", 404, errors.SessionNotFound),
     ("render", 402, errors.ExportBlocked),
     ("render", 409, errors.DuplicateRender),
     ("status", 404, errors.RenderNotFound),
@@ -170,6 +171,12 @@ def test_an_edit_may_be_sent_again_only_after_these_refusals(code: int) -> None:
 def test_a_refusal_without_a_code() -> None:
     with pytest.raises(errors.BadRequest):
         data_of(answer({"success": False, "message": "no"}))
+
+
+@pytest.mark.parametrize(("endpoint", "unknown"), [("run_sse", True), ("state", False)])
+def test_a_refusal_without_a_code_leaves_a_paid_message_open(endpoint: str, unknown: bool) -> None:
+    refused = refusal_of(answer({"success": False}, 200, endpoint), {"success": False})
+    assert refused is not None and refused.outcome_unknown is unknown
 
 
 def test_what_the_service_said_is_not_repeated() -> None:
@@ -396,6 +403,23 @@ def test_who_asked_to_stop_sends_nothing() -> None:
     with pytest.raises(errors.Stopped):
         made.fetch(Call("state", "GET", "/x", should_stop=lambda: True))
     assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("path", "ours", "named"),
+    [
+        ("/x", True, True),
+        ("https://api.example/x", True, True),
+        ("https://api.example/x", False, False),
+        ("https://cdn.example/x", True, False),
+    ],
+)
+def test_who_asks_is_told_to_the_api_alone_and_only_at_calls_of_ours(
+    path: str, ours: bool, named: bool
+) -> None:
+    made, seen = make_transport()
+    made.fetch(Call("state", "GET", path, ours=ours))
+    assert ("x-skill-source" in seen[0].headers) is named
 
 
 @pytest.mark.parametrize(("faults", "asked"), [(0, 1), (1, 2), (2, 3), (3, 3)])
