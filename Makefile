@@ -34,7 +34,9 @@ samples:         ## Make the sample clips in samples/ again (needs ffmpeg)
 
 test: setup lint ## Lint, types, import contracts and all three tiers of tests
 	@$(BIN)/python -m compileall -q $(PACKAGES) tests bench
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder || { \
+	  echo "What failed beside others is tried once more, alone; whatever fails again is broken."; \
+	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 1; }
 
 lint: setup      ## ruff, mypy and the import contracts alone
 	@$(BIN)/ruff check .
@@ -96,5 +98,5 @@ lock: setup      ## Pin the dependencies of pyproject.toml anew, with hashes (ne
 	@uv pip compile pyproject.toml --extra all --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -o requirements/run.txt
 
-clean:           ## Remove what set-up made; inbox, outbox and .dropscore stay
+clean:           ## Remove what set-up made; inboxes, outboxes and their state stay
 	@rm -rf $(VENV) .venv-adk .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

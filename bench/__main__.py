@@ -22,6 +22,7 @@ BENCHES = {
     "clockstep": "--files 30",
     "kills": "--rounds 1 --files 20",
     "powercut": "--cuts 2",
+    "hardstop": "--files 12 --done 3",
     "failover": "--failovers 1",
     "chaos": "--files 30 --faults 50",
 }

@@ -35,7 +35,7 @@ def copy_jobs(stage: Stage, model: Job, count: int) -> Iterator[str]:
     client = stage.client
     fields: dict[str, str] = client.hgetall(f"{PREFIX}job:{model.id}")
     note = client.hget(f"{PREFIX}sources", path_key(model.spec.source)).rpartition(" ")[0]
-    stem = Path(model.spec.source).stem
+    stem, output = Path(model.spec.source).stem, Path(model.spec.output)
     for first in range(0, count, 2_000):
         with client.pipeline(transaction=False) as pipe:
             for number in range(first, min(count, first + 2_000)):
@@ -44,7 +44,7 @@ def copy_jobs(stage: Stage, model: Job, count: int) -> Iterator[str]:
                 at = float(row["updated"]) + number / 1e3
                 pipe.hset(f"{PREFIX}job:{job_id}", mapping=row | {"updated": f"{at:.6f}"})
                 pipe.zadd(f"{PREFIX}in:done", {job_id: at})
-                pipe.hset(f"{PREFIX}outputs", path_key(row["output"]), job_id)
+                pipe.hset(f"{PREFIX}outputs", path_key(str(output.with_stem(name))), job_id)
                 pipe.hset(f"{PREFIX}sources", path_key(row["source"]), f"{note} {job_id}")
                 yield job_id
             pipe.execute()
@@ -53,12 +53,12 @@ def copy_jobs(stage: Stage, model: Job, count: int) -> Iterator[str]:
 def describe_record(stage: Stage, job_id: str) -> dict[str, Any]:
     """Describe what the server keeps of a job: fields and their lengths, encoding, and its indexes."""
     client, key = stage.client, f"{PREFIX}job:{job_id}"
-    row = client.hgetall(key)
+    row, spec = client.hgetall(key), stage.ledger.get(job_id).spec
     return {
         "lengths": {name: len(value) for name, value in sorted(row.items()) if name not in {"updated"}},
         "encoding": client.object("encoding", key),
         "done": client.zscore(f"{PREFIX}in:done", job_id) is not None,
-        "output": client.hget(f"{PREFIX}outputs", path_key(row["output"])) == job_id,
+        "output": client.hget(f"{PREFIX}outputs", path_key(spec.output)) == job_id,
         "source": client.hget(f"{PREFIX}sources", path_key(row["source"])).endswith(job_id),
     }
 

@@ -24,6 +24,7 @@ ONCE = ["run", "in", "--outbox", "out", "--once"]
 def measure(words: list[str], folder: Path) -> tuple[float, float]:
     """Seconds, and CPU seconds, of one run of the program in a folder, with none of our own settings."""
     bare = {key: value for key, value in os.environ.items() if not key.startswith(("DROPSCORE_", "NEMO_"))}
+    bare["XDG_STATE_HOME"] = str(folder / "state")
     began, before = time.monotonic(), os.times()
     subprocess.run(
         [PROGRAM, *words], cwd=folder, env=bare, check=True, stdout=subprocess.DEVNULL, timeout=120

@@ -293,7 +293,7 @@ def clean(state: Path, *, unfinished: int, sources_too: bool, dry_run: bool) -> 
     The studio's renders, prepared sources, parts of downloads and old logs go. ``sources_too`` removes the
     studio's copies of the sources as well: a tweak of what was done then needs a run of its own.
     """
-    folders = [] if unfinished else ["studio/renders", "prepared", "parts"]
+    folders = [] if unfinished else ["studio/renders", "prepared", "parts", "previews"]
     folders += ["studio/media"] if sources_too and not unfinished else []
     found = [path for name in folders for path in (state / name).rglob("*") if path.is_file()]
     found += list((state / "logs").glob("*.log.1"))

@@ -4,19 +4,21 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cli import embedded_redis, processes
 from cli import format as formats
 from cli.errors import AlreadyRunning, Interrupted, Unusable
-from cli.ledger import find_redis_url
+from cli.ledger import find_redis_url, with_state_for
 from cli.options import open_console
 from cli.output.snapshot import Follower
 from cli.output.summary import choose_exit_code
-from cli.paths import Folders, hold_state, prepare_state, remember_state
+from cli.paths import Folders, hold_state, prepare_state
 from cli.processes import STOP_S, STUDIO, WORKER, Supervisor
-from cli.run import LOOK_S, Interrupts, Output, RunOptions, Session, open_output, start_redis
+from cli.run import RunOptions, open_output, start_redis
+from cli.run_loop import LOOK_S, Interrupts, Output, RunLoop
+from cli.states import remember_state
 from config.settings import Settings, check_text
 from jobs.control import RETRIED, resume, retry
 from jobs.errors import LedgerUnreachable
@@ -29,7 +31,8 @@ from jobs.result import Result, load_result
 from jobs.sources import Sources
 from jobs.stats import read_stats
 from producer.deliveries import restore
-from producer.outputs import absolute, probe_writable, read_delivery
+from producer.outbox import probe_writable
+from producer.outputs import absolute, read_delivery
 from storage import StorageError, exists
 from worker.agent_text import ask_for_video
 
@@ -71,8 +74,9 @@ def create(options: CreateOptions) -> Created:
     Raises:
         CliError, LedgerError: one line for the person.
     """
-    settings = options.settings
-    spec, state = plan_job(options), prepare_state(settings.state_dir)
+    spec = plan_job(options)
+    settings = with_state_for(spec.output, options.settings)
+    options, state = replace(options, settings=settings), prepare_state(settings.state_dir)
     folders = Folders(f'"{options.words}"', spec.output, state)
     run = RunOptions(options.words, options.output, True, settings, options.as_json)
     console = open_console(to_stderr=options.as_json)
@@ -143,6 +147,7 @@ def plan_job(options: CreateOptions) -> JobSpec:
         fingerprint=f"{FROM_WORDS}{words}\0{output}",
         language=options.settings.language,
         preview=options.settings.preview,
+        exports=options.settings.exports,
     )
 
 
@@ -196,7 +201,7 @@ def _work(
             studio_url = processes.socket_url(listening)
         environment = processes.build_environment(settings, state, redis_url, studio_url)
         supervisor.start(processes.worker_child(environment))
-        session = Session(
+        loop = RunLoop(
             supervisor,
             ledger,
             Follower(ledger, gates, ledger.now()),
@@ -207,10 +212,10 @@ def _work(
             paid=settings.backend == "cloud",
             ready=(lambda: True) if settings.redis_url else (lambda: embedded_redis.answers(state)),
         )
-        session.go()
+        loop.go()
         if not interrupts.asked_to_finish and ledger.begun():  # files of an earlier run
             interrupts.finish()
-            session.go()
+            loop.go()
         supervisor.stop(WORKER, STUDIO, within_s=STOP_S)
     with suppress(LedgerUnreachable):
         ledger.drain(False)

@@ -33,7 +33,8 @@ from config.settings import FILE_NAME, Settings, load
 from jobs.errors import LedgerUnreachable
 from jobs.ledger import Ledger
 from jobs.redis import check_durability, connect
-from producer.outputs import default_outbox, probe_writable
+from producer.outbox import probe_writable
+from producer.outputs import default_outbox
 from producer.watch import hears_no_events
 from storage import BadPath, StorageError, is_remote, storage_for, tidy
 from worker import notifications
@@ -119,7 +120,7 @@ def check_all(settings: Settings, where: Where, *, send_test: bool) -> Iterator[
     yield check_ffmpeg()
     if settings.backend == "local" and find_spec("numpy") and find_spec("studio.music"):
         yield check_instruments(str(settings.soundfont or ""))
-    yield check_disk("state folder", settings.state_dir)
+    yield check_disk("state folder", find_state_folder(settings))
     yield (
         check_bucket("outbox", where.outbox)
         if is_remote(where.outbox)

@@ -1,5 +1,6 @@
 """How paths, durations, progress and outcomes are shown on a terminal."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +21,8 @@ STYLES = {
 
 
 STILL_WORKING_EVERY_S = 120
+SHORT, LEAST_SHOWN = 12, 6
+"""Names in fewer columns keep their ends; in more, so many characters before what all of them end with."""
 
 
 def format_still_working(job: Job, now: float) -> str:
@@ -75,13 +78,29 @@ def format_name(folders: Folders, job: Job) -> str:
     return escape_controls(inside) if inside != job.spec.source else format_path(inside)
 
 
-def shorten_middle(text: str, width: int) -> str:
-    """Cut a text in its first half: long names of one folder differ towards their ends."""
+def measure_shared_end(names: Iterable[str]) -> int:
+    """Count the characters with which all of these names end; 0 unless there are several."""
+    first, *others = set(names) or {""}
+    shared = 0
+    while (
+        others and shared < len(first) and all(name[-shared - 1 :] == first[-shared - 1 :] for name in others)
+    ):
+        shared += 1
+    return shared
+
+
+def shorten_middle(text: str, width: int, shared_end: int = 0) -> str:
+    """Cut a text in its first half: long names of one folder differ towards their ends.
+
+    Where what would be left is the end that all have (``shared_end`` characters), that goes instead.
+    """
     if len(text) <= width:
         return text
     if width < 3:
         return text[-width:] if width > 0 else ""
     head = (width - 1) // 3
+    if width > SHORT and width - 1 - head < shared_end + LEAST_SHOWN:
+        return f"{shorten_middle(text[: len(text) - shared_end], width - 1)}…"
     return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
 
 

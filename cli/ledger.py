@@ -8,8 +8,9 @@ from pathlib import Path
 from cli import embedded_redis
 from cli.errors import Unusable
 from cli.format import format_path
-from cli.paths import find_state, hold_state, prepare_state
+from cli.paths import hold_state, prepare_state
 from cli.processes import Supervisor
+from cli.states import choose_state, find_former, find_only_state, find_state, find_state_below, list_states
 from config.settings import Settings
 from jobs.errors import LedgerUnreachable
 from jobs.ledger import Ledger
@@ -25,7 +26,7 @@ RESULT_THREADS = 8
 def open_ledger(settings: Settings, *, new: bool = False, about: str | None = None) -> Iterator[Ledger]:
     """Open the ledger these settings name, its clock read; with ``new`` it is made where there is none.
 
-    ``about`` is a file the command is about: its state is found from any folder (`cli.paths.find_state`).
+    ``about`` is a file the command is about: its state is found from any folder (`find_state_folder`).
 
     Raises:
         Unusable: nothing was ever run with this state folder.
@@ -42,23 +43,29 @@ def open_ledger(settings: Settings, *, new: bool = False, about: str | None = No
         with _start_server(prepare_state(state)), _connect(embedded_redis.socket_url(state)) as ledger:
             yield ledger
     else:
-        raise Unusable(
-            f"{format_path(state)}: nothing was run here yet; name another state folder with --state-dir"
-        )
+        others = ", ".join(format_path(one) for one in list_states()[:3])
+        hint = f"name one of its files, or its state folder with --state-dir: {others}" if others else ""
+        raise Unusable("; ".join(("nothing was run here yet", hint or "dropscore run INBOX begins")))
 
 
 def find_state_folder(settings: Settings, about: str | None = None) -> Path:
-    """Find the state folder: as it is set, else the one that serves the file, else the current folder's."""
-    here = settings.state_dir.resolve()
+    """Find the state folder of what a command is about.
+
+    As it is set; else the one that serves the file; else what an earlier edition left in the current folder;
+    else the one that serves this folder, or something in it; else the only one there is.
+    """
     if is_state_chosen(settings):
-        return here
+        return settings.state_dir.resolve()
+    return _find_known(about) or settings.state_dir.resolve()
+
+
+def _find_known(about: str | None) -> Path | None:
     if about is not None:
         path = about.rstrip("/") if is_remote(about) else str(Path(about).resolve())
         if found := find_state(path):
             return found
-    if embedded_redis.has_ledger(here):
-        return here
-    return find_state(str(Path.cwd())) or here
+    here = str(Path.cwd())
+    return find_former() or find_state(here) or find_state_below(here) or find_only_state()
 
 
 def is_state_chosen(settings: Settings) -> bool:
@@ -66,17 +73,31 @@ def is_state_chosen(settings: Settings) -> bool:
     return bool(settings.redis_url) or "state_dir" in settings.model_fields_set
 
 
+def chosen_state(settings: Settings) -> Path | None:
+    """Return the state folder that was chosen; None where each outbox has its own."""
+    return settings.state_dir if is_state_chosen(settings) else None
+
+
 def with_state_of(outbox: str, settings: Settings) -> Settings:
-    """Return the settings with the state folder that served an outbox before, unless one was chosen."""
-    former = None if is_state_chosen(settings) else find_state(outbox)
-    return settings.model_copy(update={"state_dir": former}) if former else settings
+    """Return the settings with the state folder of an outbox in them, unless one was chosen."""
+    if is_state_chosen(settings):
+        return settings
+    return settings.model_copy(update={"state_dir": choose_state(outbox)})
 
 
-def find_redis_url(settings: Settings) -> str:
-    """Return the address of a server that runs now, for a worker or a producer alone; raises Unusable."""
+def with_state_for(output: str, settings: Settings) -> Settings:
+    """Return the settings with the state folder for one output: one that is in use here, else its own."""
+    if is_state_chosen(settings):
+        return settings
+    state = _find_known(output) or choose_state(str(Path(output).parent))
+    return settings.model_copy(update={"state_dir": state})
+
+
+def find_redis_url(settings: Settings, state: Path | None = None) -> str:
+    """Return the address of a server that runs now, in this state folder if one is given; raises Unusable."""
     if settings.redis_url:
         return settings.redis_url.get_secret_value()
-    state = find_state_folder(settings)
+    state = state or find_state_folder(settings)
     if embedded_redis.answers(state):
         return embedded_redis.socket_url(state)
     raise Unusable("no Redis server runs here: set DROPSCORE_REDIS_URL, or use `dropscore run`")

@@ -29,6 +29,7 @@ from cli.options import (
     JobsArgument,
     JsonOption,
     LogJsonOption,
+    MidiOption,
     OutboxOption,
     PreviewOption,
     SessionOption,
@@ -36,7 +37,11 @@ from cli.options import (
     ShrinkOption,
     SkillOption,
     StateOption,
+    StemsOption,
+    WavOption,
     YesOption,
+    explain_vague,
+    join_exports,
     join_lines,
     load_settings,
     open_console,
@@ -93,6 +98,9 @@ def run(
     shrink: ShrinkOption = False,
     convert: ConvertOption = False,
     preview: PreviewOption = False,
+    stems: StemsOption = False,
+    midi: MidiOption = False,
+    wav: WavOption = False,
     yes: YesOption = False,
     redo: Annotated[
         bool, typer.Option("--redo", help="Do what the other backend did with this one too.")
@@ -123,6 +131,7 @@ def run(
         shrink=shrink or None,
         convert=convert or None,
         preview=preview or None,
+        exports=join_exports(stems=stems, midi=midi, wav=wav),
         log_json=log_json or None,
     )
     raise typer.Exit(run_inbox(RunOptions(inbox, outbox, once, settings, as_json, yes, redo, web)))
@@ -137,6 +146,9 @@ def create(
         typer.Option("-i", "--instruction", metavar="TEXT", help="What to change in it then; repeat it."),
     ] = None,
     preview: PreviewOption = False,
+    stems: StemsOption = False,
+    midi: MidiOption = False,
+    wav: WavOption = False,
     backend: BackendOption = None,
     skill: SkillOption = None,
     state_dir: StateOption = None,
@@ -162,6 +174,7 @@ def create(
         skill=skill,
         state_dir=state_dir,
         preview=preview or None,
+        exports=join_exports(stems=stems, midi=midi, wav=wav),
         log_json=log_json or None,
     )
     created = create_video(CreateOptions(words, output, tuple(instruction or ()), settings, as_json, yes))
@@ -258,6 +271,9 @@ def submit(
     shrink: ShrinkOption = False,
     convert: ConvertOption = False,
     preview: PreviewOption = False,
+    stems: StemsOption = False,
+    midi: MidiOption = False,
+    wav: WavOption = False,
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Say what would be done; do nothing.")
     ] = False,
@@ -283,6 +299,7 @@ def submit(
         shrink=shrink or None,
         convert=convert or None,
         preview=preview or None,
+        exports=join_exports(stems=stems, midi=midi, wav=wav),
         state_dir=state_dir,
     )
     sources = NamedSources(tuple(paths or ()), listed, manifest, null)
@@ -392,7 +409,7 @@ def status(
     """
     from cli import status as views
     from cli.ledger import open_ledger
-    from jobs.overview import read_overview
+    from jobs.overview import count_gone, read_overview
     from jobs.result import load_result
 
     settings = load_settings(state_dir=state_dir)
@@ -400,7 +417,7 @@ def status(
         return views.watch(settings, job, open_console(), as_json=as_json)
     with open_ledger(settings, about=job) as ledger:
         if job is None:
-            seen = read_overview(ledger)
+            seen = read_overview(ledger, gone=count_gone(ledger, settings.backend) if settings.restore else 0)
             print_model(seen) if as_json else views.print_lines(views.overview_lines(seen), open_console())
         else:
             found = load_result(views.find_job(ledger, job))
@@ -670,6 +687,7 @@ def redo(
         raise Unusable("name files that are done, or use --missing")
     settings = load_settings(chosen_backend=backend, state_dir=state_dir)
     about = jobs[0] if jobs else None
+    explain_vague(instruction or (), settings.chosen_skill())
     is_served = bool(settings.redis_url) or embedded_redis.answers(find_state_folder(settings, about))
     with open_ledger(settings, about=about) as ledger:
         wanted = [find_job(ledger, one) for one in jobs] if jobs else find_gone(ledger, settings)
@@ -697,8 +715,11 @@ def tweak(
 
     if not instruction.strip():
         raise Unusable("say what to change, such as: dropscore tweak clip.mp4 'make the music softer'")
-    with open_ledger(load_settings(state_dir=state_dir), about=job) as ledger:
-        tweaked = tweak_job(ledger, find_job(ledger, job), instruction.strip())
+    settings = load_settings(state_dir=state_dir)
+    with open_ledger(settings, about=job) as ledger:
+        found = find_job(ledger, job)
+        explain_vague([instruction], settings.all_skills().get(found.spec.skill) or settings.chosen_skill())
+        tweaked = tweak_job(ledger, found, instruction.strip())
     print_answer(tweaked, as_json)
 
 

@@ -6,7 +6,7 @@ import inspect
 import json
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from cli.control import Answer
     from config.settings import Settings
+    from config.skills import Skill
 
 PIPE_WIDTH = 160
 _INBOX = "The folder that holds your videos, or s3://bucket/folder."
@@ -47,6 +48,11 @@ ConvertOption = Annotated[
 PreviewOption = Annotated[
     bool, typer.Option("--preview", help="A first look, small and fast; `retry --full` makes the whole.")
 ]
+StemsOption = Annotated[
+    bool, typer.Option("--stems", help="Deliver drums, bass, harmony and lead as WAV files too.")
+]
+MidiOption = Annotated[bool, typer.Option("--midi", help="Deliver the music as a MIDI file too.")]
+WavOption = Annotated[bool, typer.Option("--wav", help="Deliver the music as a WAV file too.")]
 LogJsonOption = Annotated[bool, typer.Option("--log-json", help="Write all logs to standard error as JSON.")]
 SettleOption = Annotated[
     float | None,
@@ -95,6 +101,20 @@ def load_settings(**flags: Any) -> "Settings":
 def join_lines(instructions: list[str] | None) -> str | None:
     """Join several instructions into one setting, a line each."""
     return "\n".join(instructions) if instructions else None
+
+
+def explain_vague(instructions: Iterable[str], skill: "Skill") -> None:
+    """Say of each vague instruction, on standard error, what to ask for in its place."""
+    from cli.format import escape_controls
+    from config.skills import is_vague
+
+    for text in filter(is_vague, instructions):
+        print(f"dropscore: {escape_controls(skill.explain_vague(text))}", file=sys.stderr)
+
+
+def join_exports(*, stems: bool, midi: bool, wav: bool) -> tuple[str, ...] | None:
+    """Join what is wanted of the music beside the output into one setting; None leaves it as it is set."""
+    return tuple(k for k, wanted in (("stems", stems), ("midi", midi), ("wav", wav)) if wanted) or None
 
 
 def confirm_payment(files: int, credits: int, is_stopped: Callable[[], bool] = lambda: False) -> None:

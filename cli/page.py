@@ -4,11 +4,15 @@ Its commands are those of the command line, so that both say the same words.
 """
 
 import argparse
+import json
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
@@ -16,7 +20,10 @@ import uvicorn
 
 from cli import control
 from cli.account import cancel_renders
+from cli.choose import NeedsConsent, choose_for_file, choose_for_folder
 from cli.control import Answer, CommandedJobs
+from cli.deliveries import find_gone, redo_jobs
+from cli.errors import Unusable
 from cli.ledger import open_ledger
 from config import logs
 from config.settings import Settings, load
@@ -29,8 +36,10 @@ from jobs.overview import read_overview
 from producer.scan import Rules
 from storage import is_remote
 from web import server
+from web.previews import Mood, NoPreview
 from web.uploads import Uploads
 
+PREVIEW_S = 120.0
 MOST_SHRUNK_BYTES = 50 * 10**9
 """What a source may have that is made smaller before it is sent."""
 
@@ -64,6 +73,37 @@ class LedgerCommands:
         except OSError as exc:
             return server.Answer(errors=(f"{exc.filename}: it cannot be moved ({exc.strerror})",))
         return server.Answer((f"{Path(kept.spec.output).name} stays; other versions stepped aside",))
+
+    def preview(self, source: str, moods: Sequence[str], folder: Path) -> tuple[Mood, ...]:
+        """Make previews in a process of their own, so that the page stays quick; raises NoPreview."""
+        make = ("preview", source, "--moods", ",".join(moods), "--out", str(folder), "--json")
+        command = (sys.executable, "-P", "-c", "from cli.main import main; main()", *make)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PREVIEW_S, check=False)
+            said = json.loads(done.stdout)
+        except (OSError, ValueError, subprocess.TimeoutExpired) as exc:
+            raise NoPreview("the previews could not be made here") from exc
+        if done.returncode:
+            raise NoPreview(str(said.get("error", {}).get("message", "the previews could not be made")))
+        return tuple(
+            Mood(one["mood"], one["instruction"], Path(one["path"]), one["said"]) for one in said["previews"]
+        )
+
+    def choose(self, job: str, instruction: str, *, to_folder: bool, may_pay: bool) -> server.Answer:
+        """Ask for the music that was chosen, for a file or for its folder."""
+        act = choose_for_folder if to_folder else choose_for_file
+        try:
+            found = self.ledger.get(job)
+            return _answer(act(self.ledger, found, self.settings, instruction, may_pay=may_pay))
+        except NeedsConsent as exc:
+            return server.Answer(question=str(exc))
+        except (LedgerError, Unusable) as exc:
+            return server.Answer(errors=(str(exc),))
+
+    def restore(self) -> server.Answer:
+        """Make outputs that are gone again, at no cost."""
+        gone = find_gone(self.ledger, self.settings)
+        return _answer(redo_jobs(self.ledger, gone, self.settings, (), may_pay=False))
 
     def pause(self) -> server.Answer:
         """Start no step any more."""
@@ -153,6 +193,8 @@ def serve(
                 for inbox in inboxes
                 if not is_remote(inbox)
             ),
+            previews=settings.state_dir.absolute() / "previews" if find_spec("studio.music") else None,
+            counts_gone=settings.restore,
             backend=settings.backend,
             flower_url=settings.flower_url,
             names=settings.web_names,

@@ -1,16 +1,15 @@
-"""The folders a run works in, checked before anything starts, and where a file's state is found again."""
+"""The folders a run works in, checked before anything starts."""
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
 
 from cli.errors import AlreadyRunning, Unusable
+from cli.states import choose_state
 from config.errors import ConfigError
 from storage import StorageError, is_remote, storage_for, tidy
 
@@ -33,21 +32,17 @@ class Folders:
         return path.removeprefix(f"{self.inbox}/")
 
 
-def prepare_folders(inbox: str, outbox: str | None, state: Path, *, is_chosen: bool = True) -> Folders:
+def prepare_folders(inbox: str, outbox: str | None, state: Path | None) -> Folders:
     """Check the folders, and make the outbox and the state folder.
 
-    A state folder that nobody chose gives way to the one that served this outbox before, wherever that is.
+    Without a state folder it is the outbox's own (`cli.states.choose_state`).
 
     Raises:
         Unusable: one line that names the folder and what is wrong with it.
     """
     # The producer's modules load FFmpeg; `status` and the like need none of them.
-    from producer.outputs import (  # noqa: PLC0415 - as just said
-        absolute,
-        check_mounted,
-        default_outbox,
-        probe_writable,
-    )
+    from producer.outbox import check_mounted, probe_writable  # noqa: PLC0415 - as just said
+    from producer.outputs import absolute, default_outbox  # noqa: PLC0415 - as just said
 
     try:
         if is_remote(inbox):
@@ -65,15 +60,15 @@ def prepare_folders(inbox: str, outbox: str | None, state: Path, *, is_chosen: b
             chosen = str(Path(chosen).resolve())
         if chosen == found:
             raise Unusable(f"{outbox or chosen}: the outbox is the inbox; name another folder with --outbox")
+        kept = state or choose_state(chosen)
         if is_remote(chosen):
             probe_writable(chosen)
         else:
-            check_mounted(chosen, state)
+            check_mounted(chosen, kept)
             _make_writable(Path(chosen), "outbox")
     except (StorageError, ConfigError) as exc:
         raise Unusable(str(exc)) from exc
-    former = None if is_chosen else find_state(chosen)
-    return Folders(found, chosen, prepare_state(former or state))
+    return Folders(found, chosen, prepare_state(kept))
 
 
 def prepare_state(state: Path) -> Path:
@@ -132,56 +127,3 @@ def hold_state(state: Path) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
-
-
-# --- state folders by the folders they serve ------------------------------------------------------
-
-MOST_KNOWN = 100
-
-
-def remember_state(state: Path, *places: str) -> None:
-    """Note which inbox and outbox a state folder serves, so that commands find it from any folder.
-
-    A list that cannot be written is no reason to stop: the state is then found from its own folder alone.
-    """
-    entry = {"state": str(state), "places": [place for place in places if place]}
-    others = [one for one in _read_known() if one["state"] != entry["state"]]
-    with suppress(OSError):
-        known = _known_file()
-        known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = known.with_name(f".known.{os.getpid()}.part")
-        part.write_text(json.dumps([entry, *others][:MOST_KNOWN], indent=1), encoding="utf-8")
-        part.replace(known)
-
-
-def find_state(path: str) -> Path | None:
-    """Return the state folder that last served this file or folder, or None."""
-    for entry in _read_known():
-        state = Path(str(entry["state"]))
-        inside = any(path == place or path.startswith(f"{place}/") for place in entry["places"])
-        if inside and state.is_dir():
-            return state
-    return None
-
-
-def find_places(state: Path) -> list[str]:
-    """Return the folders that a state folder served last: the inbox first, then its outbox."""
-    return next((list(one["places"]) for one in _read_known() if one["state"] == str(state)), [])
-
-
-def _known_file() -> Path:
-    base = os.environ.get("XDG_STATE_HOME")
-    folder = Path(base) if base and Path(base).is_absolute() else Path.home() / ".local" / "state"
-    return folder / "dropscore" / "known"
-
-
-def _read_known() -> list[dict[str, Any]]:
-    try:
-        rows = json.loads(_known_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RuntimeError):  # RuntimeError: nobody's home is known
-        return []
-    return [
-        row
-        for row in rows
-        if isinstance(row, dict) and isinstance(row.get("places"), list) and "state" in row
-    ]

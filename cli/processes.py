@@ -82,7 +82,6 @@ class _Running:
     process: "subprocess.Popen[bytes] | None" = None
     starts_at: float = 0.0
     done: bool = False
-    exit_code: int = 0
     ends: "deque[float]" = field(default_factory=lambda: deque(maxlen=MAX_ENDS))
 
 
@@ -97,6 +96,7 @@ class Supervisor:
         self._to_stderr = to_stderr
         self._clock = clock
         self._children: dict[str, _Running] = {}
+        self._exit_codes: dict[str, int] = {}  # known after a child was stopped, too
         self._watchdog = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WATCHDOG, str(WATCHDOG_GRACE_S)],
             stdin=subprocess.PIPE,
@@ -132,8 +132,7 @@ class Supervisor:
 
     def exit_code(self, name: str) -> int:
         """Return the exit code with which that child came to its natural end; 0 before."""
-        running = self._children.get(name)
-        return running.exit_code if running else 0
+        return self._exit_codes.get(name, 0)
 
     def alive(self, name: str) -> bool:
         """Tell whether that child runs now."""
@@ -203,7 +202,7 @@ class Supervisor:
         running.process, now = None, self._clock()
         self._end_group(process)
         if running.child.ends and process.returncode in NATURAL_ENDS:
-            running.done, running.exit_code = True, process.returncode
+            running.done, self._exit_codes[running.child.name] = True, process.returncode
             return
         running.ends.append(now)
         often = len(running.ends) == MAX_ENDS and now - running.ends[0] <= WINDOW_S

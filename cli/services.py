@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import NoReturn
 
 from cli.errors import Unusable
-from cli.ledger import find_redis_url, find_state_folder, is_state_chosen
-from cli.paths import find_places, prepare_folders, prepare_state, remember_state
+from cli.ledger import chosen_state, find_redis_url, find_state_folder
+from cli.paths import prepare_folders, prepare_state
 from cli.processes import (
     build_environment,
     find_studio_url,
@@ -16,6 +16,7 @@ from cli.processes import (
     producer_child,
     python,
 )
+from cli.states import find_places, remember_state
 from config.settings import Settings
 
 
@@ -40,9 +41,9 @@ def become_producer(settings: Settings, inbox: str | None, outbox: str | None, o
     if inbox is None and not settings.roots:
         raise Unusable("no folder to watch: name one, or list them as [[roots]] in dropscore.toml")
     if inbox:
-        folders = prepare_folders(inbox, outbox, settings.state_dir, is_chosen=is_state_chosen(settings))
+        folders = prepare_folders(inbox, outbox, chosen_state(settings))
         remember_state(folders.state, folders.inbox, folders.outbox)
-        environment = build_environment(settings, folders.state, find_redis_url(settings))
+        environment = build_environment(settings, folders.state, find_redis_url(settings, folders.state))
         _become(producer_child(environment, folders, once).argv, environment)
     state = prepare_state(settings.state_dir)
     target = ["--outbox", outbox] if outbox else []
@@ -58,11 +59,13 @@ def serve_page_alone(settings: Settings, inbox: str | None, outbox: str | None) 
     """
     from cli.page import serve  # noqa: PLC0415 - an extra, and a start that nobody else needs
 
-    find_redis_url(settings)  # a server started for the moment would keep a run from starting
-    state = find_state_folder(settings)
     roots = [(root.path, root.outbox) for root in settings.roots]
     named = [(inbox, outbox)] if inbox else roots
-    folders = [prepare_folders(at, target, state) for at, target in named]
+    kept = chosen_state(settings) if inbox else find_state_folder(settings)
+    folders = [prepare_folders(at, target, kept) for at, target in named]
+    state = folders[0].state if folders else find_state_folder(settings)
+    find_redis_url(settings, state)  # a server started for the moment would keep a run from starting
+    settings = settings.model_copy(update={"state_dir": state})
     if folders:
         into = [one.inbox for one in folders]
         places = [at for one in folders for at in (one.inbox, one.outbox)]

@@ -20,12 +20,13 @@ from config.settings import Settings
 from jobs.errors import NoSuchJob
 from jobs.ledger import Ledger
 from jobs.model import ENDED, Job, State
-from jobs.overview import CreditsRow, Overview, read_overview
+from jobs.overview import CreditsRow, Overview, count_gone, read_overview
 from jobs.result import Result, load_result
 from jobs.sources import Sources
 from storage import is_remote
 
 WATCH_EVERY_S = 1.0
+COUNT_GONE_S = 30.0
 OLD_S = 60.0
 """A file that has waited so long is mentioned."""
 
@@ -64,6 +65,11 @@ def overview_lines(seen: Overview) -> Iterator[RenderableType]:
     if seen.pace.per_minute is not None and seen.pace.left:
         rest = f", about {formats.format_duration(seen.pace.eta_s)}" if seen.pace.eta_s is not None else ""
         yield Text(f"{seen.pace.per_minute:.1f} files a minute; {seen.pace.left:,} left{rest}", "dim")
+    if seen.gone:
+        makes = "it" if seen.gone == 1 else "them"
+        yield Text(
+            f"{formats.format_count(seen.gone, 'output')} gone; the next run makes {makes} again", "yellow"
+        )
     if seen.oldest_s >= OLD_S:
         yield Text(f"The oldest has waited {formats.format_duration(seen.oldest_s)}", "dim")
     busy = [
@@ -161,9 +167,15 @@ def watch(
     """
     find_redis_url(settings)  # a server that were started for the moment would keep a run from starting
     with open_ledger(settings, about=job) as ledger:
+        gone, count_at = 0, 0.0
 
         def read() -> Overview | Result:
-            return load_result(find_job(ledger, job)) if job else read_overview(ledger)
+            nonlocal gone, count_at
+            if job:
+                return load_result(find_job(ledger, job))
+            if settings.restore and time.monotonic() >= count_at:
+                gone, count_at = count_gone(ledger, settings.backend), time.monotonic() + COUNT_GONE_S
+            return read_overview(ledger, gone=gone)
 
         try:
             if console.is_terminal and not as_json:

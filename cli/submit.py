@@ -15,20 +15,22 @@ from cli import format as formats
 from cli.control import Answer
 from cli.errors import BadRows, Unusable
 from cli.ledger import find_state_folder, open_ledger, with_state_of
-from cli.options import confirm_payment
+from cli.options import confirm_payment, explain_vague
 from cli.output.summary import OK, SOME_FAILED
-from cli.paths import remember_state
+from cli.states import remember_state
 from config import logs
 from config.settings import Settings
-from config.skills import Skill, is_vague
+from config.skills import Skill
 from jobs.ledger import Ledger
+from jobs.sources import Sources
 from producer.backlog import Action, Backlog, Plan
 from producer.deliveries import restore
 from producer.errors import UnusableManifest
 from producer.estimate import Estimate
 from producer.instructions import InstructionSpec
 from producer.manifest import Manifest, read_list, read_manifest, read_null_list, read_paths
-from producer.outputs import absolute, ensure_writable, hold_outbox
+from producer.outbox import ensure_writable, hold_outbox
+from producer.outputs import absolute
 from producer.submit import SubmissionOutcome, Submitted, Submitter
 from storage import StorageError
 from web.format import format_bytes
@@ -150,9 +152,7 @@ def submit_backlog(options: SubmitOptions) -> SubmitReport:
     asked = dict.fromkeys((settings.instruction or "").splitlines())
     for entry in named.entries:
         asked |= dict.fromkeys(entry.spec.instructions or ())
-    for text in filter(is_vague, asked):
-        line = settings.chosen_skill().explain_vague(text)
-        print(f"dropscore: {formats.escape_controls(line)}", file=sys.stderr)
+    explain_vague(asked, settings.chosen_skill())
     is_served = bool(settings.redis_url) or embedded_redis.answers(find_state_folder(settings))
     with _open_ledger(options) as ledger:
         spec = InstructionSpec.model_validate({"priority": options.priority})
@@ -163,23 +163,20 @@ def submit_backlog(options: SubmitOptions) -> SubmitReport:
             raise Unusable(str(exc)) from exc
         submitted: list[Submitted] = []
         if not options.dry_run:
+            state = find_state_folder(settings)
+            local = (row.source for row in plan.submitted if row.source.startswith("/"))
+            parents = dict.fromkeys(str(Path(source).parent) for source in local)
+            remember_state(state, outbox, *list(parents)[:MOST_PLACES])
             if settings.backend == "cloud" and not options.may_pay:
                 estimate = Estimate(len(plan.submitted), plan.credits)
                 if estimate.is_worth_a_question:
                     confirm_payment(estimate.files, estimate.credits)
-            state = find_state_folder(settings)
             ensure_writable(outbox, state)
-            local = (row.source for row in plan.submitted if row.source.startswith("/"))
-            parents = dict.fromkeys(str(Path(source).parent) for source in local)
-            remember_state(state, outbox, *list(parents)[:MOST_PLACES])
-            lock = hold_outbox(outbox, ledger, str(state))
-            try:
+            with hold_outbox(outbox, Sources(ledger).ledger_id(), str(state)):
                 submitted = list(backlog.submit(plan, Submitter(ledger)))
                 gone = [row.job_id for row in plan.rows if row.action is Action.RESTORE]
                 for job in ledger.many(gone):
                     restore(ledger, job, settings)
-            finally:
-                lock.release()
         report = _report(options, named, plan, submitted)
     goes_on = any(row.action in _GOES_ON for row in report.rows)
     later = goes_on and not options.dry_run and not is_served

@@ -128,7 +128,7 @@ def describe_default(field: FieldInfo) -> str:
     """The default as the file would have it."""
     if field.is_required():
         return "must be given"
-    value = field.get_default(call_default_factory=True)
+    value = field.default  # what a factory makes depends on the machine: its words say it
     if value is None or value is PydanticUndefined or value in ((), {}):
         return ""
     if isinstance(value, tuple):

@@ -58,6 +58,7 @@ Backend = Literal["local", "cloud"]
 OnChange = Literal["ignore", "version"]
 Order = Literal["name", "newest"]
 MediaKind = Literal["video", "audio", "image"]
+Export = Literal["stems", "midi", "wav"]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -111,6 +112,17 @@ def check_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def find_state_home() -> Path:
+    """Return the folder in which state folders are: ``$XDG_STATE_HOME/dropscore``."""
+    base = os.environ.get("XDG_STATE_HOME")
+    if base and Path(base).is_absolute():
+        return Path(base, "dropscore")
+    try:
+        return Path.home() / ".local" / "state" / "dropscore"
+    except RuntimeError:  # nobody's home is known
+        return Path.cwd() / ".dropscore"
+
+
 HttpUrl = Annotated[str, AfterValidator(check_url)]
 AppriseUrls = Annotated[SecretStr, AfterValidator(check_addresses)]
 Text = Annotated[str, AfterValidator(check_text)]
@@ -144,8 +156,8 @@ class Settings(BaseSettings):
     skill_source: str | None = Field(None, alias="SKILL_SOURCE", pattern=r"^[\w.-]{1,64}$")
     """The platform sent as `X-Skill-Platform`; detected, if it is not said."""
 
-    state_dir: Path = Field(Path(".dropscore"), alias="DROPSCORE_STATE_DIR")
-    """The ledger of the embedded server, the studio's files, logs."""
+    state_dir: Path = Field(default_factory=lambda: find_state_home() / "shared", alias="DROPSCORE_STATE_DIR")
+    """The ledger, the studio's files, logs; else one for each outbox in `~/.local/state/dropscore`."""
     redis_url: SecretStr | None = Field(None, alias="DROPSCORE_REDIS_URL")
     """A Redis or Valkey server of your own, for the ledger and the queues; else one is embedded."""
     redis_master: str = Field("mymaster", alias="DROPSCORE_REDIS_MASTER", min_length=1)
@@ -200,6 +212,10 @@ class Settings(BaseSettings):
     """The name of an output inside the outbox; `{folder}`, `{stem}`, `{name}`, `{skill}` are filled in."""
     preview: bool = Field(False, alias="DROPSCORE_PREVIEW")
     """A first look by the local studio, small and fast; `dropscore retry --full` makes the whole."""
+    exports: Annotated[tuple[Export, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), alias="DROPSCORE_EXPORT"
+    )
+    """What the local studio makes of its music beside each output: `stems,midi,wav`."""
     move_done: Path | None = Field(None, alias="DROPSCORE_MOVE_DONE")
     """Where originals are moved after success; they stay where they are, if it is not said."""
     hook_before: Command | None = Field(None, alias="DROPSCORE_HOOK_BEFORE")
@@ -396,6 +412,11 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] |
         raise ConfigError(
             "DROPSCORE_PREVIEW: NemoVideo renders in one quality alone, and a render costs nothing; "
             "leave it out, and use `dropscore tweak` on what comes"
+        )
+    if settings.exports and settings.backend == "cloud":
+        raise ConfigError(
+            "DROPSCORE_EXPORT: NemoVideo gives the film alone; stems, MIDI and WAV files come from the local "
+            "studio (--backend local)"
         )
     if settings.preview and settings.session == "folder":
         raise ConfigError(

@@ -8,8 +8,11 @@ import base64
 import hashlib
 import json
 import math
+import os
+import re
 import secrets
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
@@ -22,6 +25,7 @@ from jobs.gates import HOLDS, TRIALS
 from jobs.model import (
     ENDED,
     LIMITED,
+    STALE_CODES,
     Checkpoint,
     InstructionState,
     Job,
@@ -357,9 +361,10 @@ class Ledger:
         """End the running of a step with its outcome; `Commit.STALE` when the fencing token is stale.
 
         With a ``claim`` the worker also takes the next step, if the scheduler would admit it now.
-        Of a job that is done, its checkpoint says what is kept.
+        Of a job that is done, its checkpoint says what is kept. The source of one that failed for its file's
+        sake counts as seen no longer: it is looked at again when it is back.
         """
-        done = result.state is State.DONE
+        done, code = result.state is State.DONE, result.problem.code if result.problem else ""
         written = {
             **fields,
             "reason": result.reason,
@@ -370,7 +375,8 @@ class Ledger:
             written["steps"] = pack_steps(steps)
         if done:
             spec, kept = pack_spec(job.spec.shorten()), pack_kept(job.checkpoint)
-            written = {"spec": spec} if spec != "{}" else {}
+            written = {"output": pack_output(job.spec.source, job.spec.output)}
+            written |= {"spec": spec} if spec != "{}" else {}
             written |= {"kept": kept} if kept else {}
         argument = encode_argument(
             id=job.id,
@@ -383,6 +389,7 @@ class Ledger:
             accepted=result.accepted if result.accepted in self.limits else None,
             passed=result.passed or None,
             paid=result.paid or None,
+            unmark=path_key(job.spec.source) if code in STALE_CODES else None,
             limits=self._limits(),
             **({"claim": asdict(claim), "holds": _HOLDS} if claim else {}),
         )
@@ -555,7 +562,9 @@ class Ledger:
                     rows = pipe.execute()
             for job_id, (source, output, kept) in zip(ids, rows, strict=True):
                 if source and output:
-                    yield Delivery(job_id, source, output, (kept or "").partition(" ")[0])
+                    yield Delivery(
+                        job_id, source, unpack_output(source, output), (kept or "").partition(" ")[0]
+                    )
 
     def ended_since(self, since: float) -> int:
         """Count the jobs that have ended since then."""
@@ -666,19 +675,61 @@ def pack_checkpoint(checkpoint: Checkpoint) -> dict[str, str]:
     return packed
 
 
+def pack_output(source: str, output: str) -> str:
+    """Pack the output of a job that is done as what it does not share with its source: ``=9:4:out/clip``."""
+    start = len(os.path.commonprefix([source, output]))  # noqa: RUF071 - what is shared, to the letter
+    end = len(os.path.commonprefix([source[start:][::-1], output[start:][::-1]]))  # noqa: RUF071 - as above
+    return f"={start}:{end}:{output[start : len(output) - end]}" if start + end > 8 else output
+
+
+def unpack_output(source: str, packed: str) -> str:
+    """Return the path that `pack_output` packed; a path as it is stays so."""
+    if not packed.startswith("="):
+        return packed
+    start, end, middle = packed[1:].split(":", 2)
+    return source[: int(start)] + middle + source[len(source) - int(end) :]
+
+
 def pack_kept(checkpoint: Checkpoint) -> str:
-    """Pack what a delivered output can be made from again: backend, render, session; "" without them."""
+    """Pack what a delivered output can be made from again: backend, render, session; "" without them.
+
+    In 64 letters where ids are UUIDs: a longer field makes the server keep the record in twice the room.
+    """
     session, render = checkpoint.session, checkpoint.render
     if not (checkpoint.sha256 and session and session.backend and render):
         return ""
-    return f"{session.backend} {render.render_id} {session.session_id}"
+    return f"{session.backend} {_shorten_id(render.render_id)} {_shorten_id(session.session_id)}"
 
 
 def unpack_kept(text: str) -> Checkpoint:
     """Return a checkpoint with what `pack_kept` kept."""
     backend, render_id, session_id = text.split(" ", 2)
-    session = SessionRef(session_id=session_id, backend=backend)
-    return Checkpoint(session=session, render=RenderRef(render_id=render_id))
+    session = SessionRef(session_id=_expand_id(session_id), backend=backend)
+    return Checkpoint(session=session, render=RenderRef(render_id=_expand_id(render_id)))
+
+
+_UUID = re.compile(r"[0-9a-f]{32}$|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+
+
+def _shorten_id(text: str) -> str:
+    """Write the UUID at the end of an id in 22 letters, after ``=`` (``~``: it had dashes)."""
+    if "=" in text or "~" in text:
+        return f"~~{text}"
+    found = _UUID.search(text)
+    if not found:
+        return text
+    letters = base64.urlsafe_b64encode(bytes.fromhex(found[0].replace("-", "")))[:22].decode()
+    return f"{text[: found.start()]}{'~' if found[1] else '='}{letters}"
+
+
+def _expand_id(text: str) -> str:
+    if text.startswith("~~"):
+        return text[2:]
+    head, mark, letters = text.partition("~") if "~" in text else text.partition("=")
+    if not mark or len(letters) != 22:
+        return text
+    found = uuid.UUID(bytes=base64.urlsafe_b64decode(f"{letters}=="))
+    return f"{head}{found if mark == '~' else found.hex}"
 
 
 def pack_steps(steps: tuple[StepRecord, ...]) -> str:
@@ -689,7 +740,7 @@ def pack_steps(steps: tuple[StepRecord, ...]) -> str:
 
 def unpack_job(job_id: str, row: Mapping[str, str]) -> Job:
     """Read a job from the fields of its hash; a job that is done has only a few of them."""
-    output = row.get("output", "")
+    output = unpack_output(row["source"], row.get("output", ""))
     places = {"source": row["source"], "output": output, "result": result_path(output)}
     problem = row.get("problem")
     return Job(

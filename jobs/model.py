@@ -46,6 +46,7 @@ class Gate(StrEnum):
     PLAN = "plan"
     AUTH = "auth"
     DISK = "disk"
+    SOURCE = "source"
     BUDGET = "budget"
     PAUSED = "paused"
 
@@ -74,6 +75,13 @@ class _Frozen(BaseModel):
         return self.model_copy(update=changes)
 
 
+SOURCE_GONE = "source_gone"
+"""The code of the problem of a job whose file is no longer where it was."""
+
+STALE_CODES = frozenset({SOURCE_GONE, "source_changed", "source_denied"})
+"""Ends of a job that speak of its file alone: with the file back as it should be, the job goes on."""
+
+
 class JobSpec(_Frozen):
     """What was asked for; never changes once the job is submitted. Little of it is kept when it is done."""
 
@@ -94,6 +102,7 @@ class JobSpec(_Frozen):
     max_credits: int | None = None
     session_group: str | None = None  # files of one group share a session, one after the other
     preview: bool = False  # a first look: rendered small and fast, where the service can
+    exports: tuple[str, ...] = ()  # what is made of the music beside the output: stems, midi, wav
     parent: str | None = None  # the job whose session and timeline this one goes on with (`control.tweak`)
     created: float = 0.0
 
@@ -114,7 +123,7 @@ class JobSpec(_Frozen):
 
     def shorten(self) -> "JobSpec":
         """Keep what a job that is done must still be known by."""
-        kept = {"source", "output", "result", "session_group", "parent", "preview"}
+        kept = {"source", "output", "result", "session_group", "parent", "preview", "exports"}
         return JobSpec(**self.model_dump(include=kept))
 
 
@@ -133,6 +142,7 @@ class SessionRef(_Frozen):
     task_id: str | None = None
     user_id: str | None = None
     idempotent: bool = False  # the service charges an edit with a known key only once
+    file_handover: bool = False  # the studio takes and gives files by links in its own folder
     backend: str = ""  # "local" or "cloud": only that one knows the session
 
 
@@ -224,6 +234,7 @@ class Checkpoint(_Frozen):
     sha256: str = ""
     size_bytes: int = 0
     duration_s: float | None = None
+    exports: tuple[str, ...] = ()  # paths of what was delivered beside the output
     credits_before: float | None = None
     credits_after: float | None = None
     credits_spent: float | None = None

@@ -9,11 +9,13 @@ from jobs.ledger import Ledger
 from jobs.model import ENDED, PERSONAL, Gate, State
 from jobs.result import utc
 from jobs.stats import Stats, read_stats
+from storage import exists, is_remote
 
 PACE_S = 600.0
 """The pace is taken from what was delivered in so many seconds."""
 FEWEST_FOR_PACE = 3
 MOST_FOR_PACE = 1000
+MOST_LOOKED_AT = 20_000
 
 
 class _Frozen(BaseModel):
@@ -67,11 +69,23 @@ class Overview(_Frozen):
     limits: dict[str, LimitRow] = {}  # upload, edit, render, download
     pace: PaceRow = PaceRow()
     oldest_s: float = 0.0  # how long the file that has waited longest has been queued
+    gone: int = 0  # outputs that were delivered and are no longer there; the next run makes them again
     credits: CreditsRow = CreditsRow()
 
 
-def read_overview(ledger: Ledger) -> Overview:
-    """Read the totals."""
+def count_gone(ledger: Ledger, backend: str) -> int:
+    """Count outputs that were delivered to disks of this host, are gone, and that this backend makes again.
+
+    Each is looked at: 10,000 take about a second. Of more than `MOST_LOOKED_AT` none is; a run looks at all.
+    """
+    if ledger.counts()[State.DONE] > MOST_LOOKED_AT:
+        return 0
+    kept = (one.output for one in ledger.delivered() if one.backend == backend and not is_remote(one.output))
+    return sum(not exists(output) for output in kept)
+
+
+def read_overview(ledger: Ledger, *, gone: int = 0) -> Overview:
+    """Read the totals; ``gone`` is what `count_gone` found."""
     stats = read_stats(ledger)
     spending = stats.spending
     return Overview(
@@ -95,6 +109,7 @@ def read_overview(ledger: Ledger) -> Overview:
         },
         pace=_read_pace(ledger, stats),
         oldest_s=round(stats.queue_age_s),
+        gone=gone,
         credits=CreditsRow(
             spent=spending.spent,
             spent_ever=spending.ever,

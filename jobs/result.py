@@ -53,6 +53,7 @@ class Result(BaseModel):
     ended: str | None
     cuts_s: tuple[float, ...] = ()  # where the picture cuts, if the service tells
     bpm: float | None = None  # of the music, if the service tells
+    exports: tuple[str, ...] = ()  # paths of the stems, the MIDI file and the WAV that were asked for
 
 
 def load_result(job: Job) -> Result:
@@ -99,6 +100,7 @@ def describe_result(job: Job) -> Result:
         ended=utc(job.updated) if job.ended else None,
         cuts_s=read_cuts(point.draft),
         bpm=read_bpm(point.draft),
+        exports=point.exports,
     )
 
 

@@ -4,14 +4,11 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 
 from jobs.ledger import Ledger, pack_spec, path_key
-from jobs.model import Job
+from jobs.model import STALE_CODES, Job
 from jobs.redis import PREFIX, encode_argument, map_redis_errors
 
 NO_JOB = "-"
 """Stands for the job of a source that needs none."""
-
-SOURCE_GONE = "source_gone"
-"""The code of the problem of a job whose file is no longer where it was."""
 
 HEARTBEAT_S = 60.0
 """A producer that has shown no sign of life for so long counts as gone."""
@@ -45,7 +42,7 @@ class Sources:
             return str(self._client.get(f"{PREFIX}id"))
 
     def relocate(self, job: Job, source: str, etag: str = "") -> bool:
-        """Let a job go on with its file at another path; one that failed for lack of it is queued again.
+        """Let a job go on with its file at another path; one that failed for its sake is queued again.
 
         False when it was uploaded, is being worked on, or has another source meanwhile. Its output keeps
         the name it was given first. ``etag`` is the version of an object there.
@@ -55,7 +52,7 @@ class Sources:
             now=self._ledger.now(),
             was=job.spec.source,
             source=source,
-            source_gone=SOURCE_GONE,
+            codes=dict.fromkeys(STALE_CODES, True),
             spec=pack_spec(job.spec.evolve(etag=etag)),
         )
         with map_redis_errors():

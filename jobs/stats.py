@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from jobs.gates import GATES_KEY, ClosedGate, due_sets_behind, parse_gates
 from jobs.ledger import Ledger, LimitBounds
@@ -57,11 +58,11 @@ def read_stats(ledger: Ledger, client: RedisClient | None = None) -> Stats:
         sizes, pairs = rows[: len(State)], rows[len(State) : -5]
         ceilings, gates, budget, oldest, draining = rows[-5:]
         closed = parse_gates(gates)
-        for gate in closed:
-            for due_set in due_sets_behind(gate):
-                pipe.zcount(due_set, "-inf", now)
+        behind = {gate: due_sets_behind(gate, one.roots) for gate, one in closed.items()}
+        for due_set in chain.from_iterable(behind.values()):
+            pipe.zcount(due_set, "-inf", now)
         counts = iter(pipe.execute() if closed else ())
-    waiting = {gate: sum(next(counts) for _ in due_sets_behind(gate)) for gate in closed}
+    waiting = {gate: sum(next(counts) for _ in due_sets) for gate, due_sets in behind.items()}
     return Stats(
         at=now,
         jobs=dict(zip(State, sizes, strict=True)),

@@ -276,7 +276,7 @@ class NemoVideo:
         found = self.balance()
         if found.available < credits:
             message = f"{found.available} credits are left; an edit takes {credits:.0f}"
-            raise self._add_way_out(errors.BalanceTooLow(message), session_id)
+            raise self._add_way_out(errors.BalanceTooLow(message, needed_credits=credits), session_id)
         return found
 
     def refusal(self, service_code: int, session_id: str) -> NemoVideoError:
@@ -284,9 +284,17 @@ class NemoVideo:
         return self._add_way_out(error_for("run_sse", service_code), session_id)
 
     def submit_render(
-        self, session_id: str, render_id: str, draft: Draft, *, quality: str = "high"
+        self,
+        session_id: str,
+        render_id: str,
+        draft: Draft,
+        *,
+        quality: str = "high",
+        exports: Sequence[str] = (),
     ) -> Render:
         """Submit a render (2.7) under an id of ours; it costs nothing.
+
+        `exports` are kinds that the session said it makes of the music (`Session.exports`).
 
         Raises DuplicateRender if the id is taken: an earlier submission arrived, so ask `render`.
         """
@@ -294,7 +302,7 @@ class NemoVideo:
             "id": render_id,
             "sessionId": session_id,
             "draft": dict(draft.raw),
-            "output": {"format": "mp4", "quality": quality},
+            "output": {"format": "mp4", "quality": quality} | ({"exports": [*exports]} if exports else {}),
         }
         try:
             data = self._fetch("render", "POST", _RENDERS, json=body, safe=True)
@@ -373,13 +381,31 @@ class NemoVideo:
         stop = should_stop or self._should_stop
         return Download(self._transport, PartFile(part), max_bytes, on_bytes, stop, refresh).run(render)
 
-    def hand_over(self, render_id: str, name: str) -> None:
-        """Let a studio on this machine link a completed render into its own folder under `name`.
+    def download_export(
+        self,
+        render_id: str,
+        name: str,
+        part: Path,
+        *,
+        max_bytes: int = MAX_VIDEO_BYTES,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Downloaded:
+        """Write a file that was made beside a render (`Render.exports`) to `part`, as `download` does.
+
+        An extension that only the studio has.
+        """
+        stop = should_stop or self._should_stop
+        path = f"/api/render/proxy/{quote(render_id, safe='')}/exports/{quote(name, safe='')}"
+        return Download(self._transport, PartFile(part), max_bytes, should_stop=stop).fetch(path)
+
+    def hand_over(self, render_id: str, name: str, export: str | None = None) -> None:
+        """Let a studio on this machine link a completed render, or an export, into its own folder as `name`.
 
         An extension that only the studio has; raises BadRequest, RenderNotFound.
         """
         path = f"/api/render/proxy/{quote(render_id, safe='')}/handover"
-        self._fetch("download", "POST", path, json={"name": name}, safe=True)
+        body = {"name": name} | ({"export": export} if export else {})
+        self._fetch("download", "POST", path, json=body, safe=True)
 
     def _fetch(
         self, endpoint: str, method: str, path: str, *, should_stop: ShouldStop | None = None, **parts: Any

@@ -163,11 +163,15 @@ class Download:
                 failure = exc
         path = f"/api/render/proxy/{quote(render.id, safe='')}/download"
         try:
-            return self._fetch_from(Source("download", self._resolve_relative(path)))
+            return self.fetch(path)
         except (errors.RenderNotFound, errors.BadRequest) as exc:
             if failure is None:
                 raise
             raise failure from exc  # the first failure tells more than "there is no such download"
+
+    def fetch(self, path: str) -> Downloaded:
+        """Fetch what lies at a path of the API."""
+        return self._fetch_from(Source("download", self._resolve_relative(path)))
 
     def _refresh_url(self, render: Render, failure: NemoVideoError) -> str | None:
         """Ask for the render once more if its URL has expired; return a URL that is new, or None."""

@@ -37,7 +37,7 @@ Nothing else leaves this package: errors of httpx, sockets, files and JSON are t
 """
 
 import re
-from typing import ClassVar
+from typing import Any, ClassVar
 
 ACCEPTED_TYPES = "mp4, mov, avi, webm, mkv, jpg, png, gif, webp, mp3, wav, m4a, aac"
 
@@ -167,6 +167,11 @@ class BalanceTooLow(OutOfCredits):
 
     code = "balance_too_low"
     summary = "The balance is below what an edit takes."
+
+    def __init__(self, message: str | None = None, *, needed_credits: float = 0, **rest: Any) -> None:
+        """Keep `needed_credits`: what the balance must hold before it is worth trying again."""
+        super().__init__(message, **rest)
+        self.needed_credits = needed_credits
 
 
 class UnsupportedFile(Refused):

@@ -55,7 +55,7 @@ def check(url: str, *, allow_private: bool, resolve: Resolve = resolve) -> tuple
     parsed = parse_url(url)
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise UnsafeUrl("The address of the finished video is not http or https.")
-    if (parsed.port or 0) > 65535:
+    if parsed.port is not None and not 0 < parsed.port < 65536:
         raise UnsafeUrl("The address of the finished video has a port that does not exist.")
     if parsed.userinfo:
         raise UnsafeUrl("The address of the finished video holds a password.")

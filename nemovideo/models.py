@@ -5,6 +5,7 @@ may be missing, of another type, or under one of its other names.
 """
 
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ API_URL = "https://mega-api-prod.nemovideo.ai"
 WEB_URL = "https://nemovideo.com"
 MAX_FILE_BYTES = 500 * 1024 * 1024
 MAX_ERROR_CHARS = 200
+_EXPORT = re.compile(r"[a-z]{1,20}\.(wav|mid)")  # it becomes the end of a file's name
 
 Fields = Mapping[str, Any]
 
@@ -86,7 +88,9 @@ class Account:
 class Session:
     """An editing session (api-contract 2.2); `bind_id` is for a registration link.
 
-    `idempotent_edits` is an extension: a service that says so charges an edit with a known key only once.
+    Three extensions, which a service has only if it says so: with `idempotent_edits` it charges an edit with
+    a known key only once, with `file_handover` it takes and gives files by links in a folder of its own, and
+    it makes the `exports` that it names of the music beside a render (`submit_render`).
     """
 
     session_id: str
@@ -94,13 +98,17 @@ class Session:
     user_id: str | None
     bind_id: str | None = None
     idempotent_edits: bool = False
+    file_handover: bool = False
+    exports: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, data: Fields) -> "Session":
         """Read a new session."""
         session_id, user_id = _text(data, "session_id"), _maybe(data, "user_id")
-        idempotent = data.get("idempotent_edits") is True
-        return cls(session_id, _maybe(data, "task_id"), user_id, _bind_id(data), idempotent)
+        task_id, bind_id = _maybe(data, "task_id"), _bind_id(data)
+        idempotent, handover = (data.get(name) is True for name in ("idempotent_edits", "file_handover"))
+        exports = frozenset(kind for kind in _list(data.get("exports")) if isinstance(kind, str))
+        return cls(session_id, task_id, user_id, bind_id, idempotent, handover, exports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +232,17 @@ _STATUS_WORDS: Mapping[str, RenderStatus] = {
 
 @dataclass(frozen=True, slots=True)
 class Render:
-    """A render; `progress` is 0 to 100, `url` comes with COMPLETED, `error` with FAILED."""
+    """A render; `progress` is 0 to 100, `url` comes with COMPLETED, `error` with FAILED.
+
+    `exports` are the names of the files that were made beside it (`download_export`), as `drums.wav`.
+    """
 
     id: str
     status: RenderStatus
     progress: float = 0.0
     url: str | None = None
     error: str | None = None
+    exports: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, data: Fields, render_id: str) -> "Render":
@@ -244,7 +256,9 @@ class Render:
         reason = _first(places, ("error", "message", "errorMessage")) or word
         progress = 100.0 if completed else _number(data.get("progress")) or 0.0
         error = mask(reason)[:MAX_ERROR_CHARS] if failed else None
-        return cls(render_id, status, min(max(progress, 0.0), 100.0), url, error)
+        named = _list(data.get("exports")) if completed else []
+        exports = tuple(name for name in named if isinstance(name, str) and _EXPORT.fullmatch(name))
+        return cls(render_id, status, min(max(progress, 0.0), 100.0), url, error, exports)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,7 @@ from config.settings import Settings
 from jobs.ledger import Ledger, result_path
 from jobs.model import JobSpec, State, job_id_for
 from producer.errors import SourceBusy, SourceGone, UnusableManifest, printable
-from producer.instructions import (
-    Defaults,
-    InstructionResolver,
-    InstructionSpec,
-    resolve,
-)
+from producer.instructions import NOTHING_SAID, Defaults, InstructionResolver, InstructionSpec, resolve
 from producer.manifest import Entry, is_folder
 from producer.outputs import Naming, absolute, candidate_outputs, find_delivered, is_gone, naming_for
 from producer.pipeline import REMOTE_THREADS, THREADS, UNFINISHED_WAITS, transcode_source
@@ -29,7 +24,6 @@ from producer.prepare import Place, Prepared, prepare
 from producer.scan import LeftOut, Rules, look_at, walk
 from producer.sidecars import SidecarIndex
 from producer.submit import SubmissionOutcome, Submitted, Submitter, has_moved
-from producer.transcode import Transcoding
 from producer.watch import hears_no_events
 from storage import FileStat, is_remote
 
@@ -107,22 +101,13 @@ class Backlog:
         ledger: Ledger,
         outbox: Path | str,
         settings: Settings,
-        spec: InstructionSpec | None = None,
+        spec: InstructionSpec = NOTHING_SAID,
         skill: str | None = None,
         again: str = "",
     ) -> None:
         """Take the ledger, where outputs go, and the instructions (``-i``, ``--priority``) for every file."""
         self._ledger, self._outbox, self._settings = ledger, absolute(outbox), settings
-        own = {"instructions": settings.instruction, "language": settings.language, "priority": PRIORITY}
-        run = InstructionSpec.model_validate(own)
-        self._defaults = Defaults(
-            spec.over(run) if spec else run,
-            skill or settings.skill,
-            settings.all_skills(),
-            again,
-            Transcoding.from_settings(settings),
-            settings.preview,
-        )
+        self._defaults = Defaults.from_settings(settings, spec, skill=skill, again=again, priority=PRIORITY)
         self.left_out = LeftOut()
         excluded = (self._outbox, absolute(settings.state_dir))
         self._rules = Rules(excluded, settings.ignore, settings.only, report=self.left_out.report)
@@ -135,10 +120,10 @@ class Backlog:
         Raises UnusableManifest for a path that is not there, LedgerUnreachable, StorageError.
         """
         if not is_remote(self._outbox) and Path(self._outbox).is_dir():
-            self._naming = naming_for(self._outbox, self._settings.output)
+            self._naming = naming_for(self._outbox, self._settings.output_template)
         looks = list(self._expand(entries))
         settle_s, now_ns = self._settings.settle_s, int(self._ledger.now() * 1e9)
-        near = (look.found for look in looks if look.found and not is_remote(look.found.path))
+        near = (look.found for look in looks if look.found and not look.found.is_object)
         if any(now_ns - found.mtime_ns < settle_s * 1e9 for found in near):
             sleep(settle_s)
         index = SidecarIndex()
@@ -258,10 +243,11 @@ class Backlog:
             skill=resolved.skill.name,
             instructions=resolved.instructions,
             fingerprint=key,
-            backlog=resolved.backlog,
+            backlog=bool(resolved.backlog),
             language=resolved.language,
             max_credits=resolved.max_credits,
             preview=self._defaults.preview,
+            exports=self._defaults.exports,
             created=self._ledger.now(),
         )
         return Prepared(job_id, spec, outputs, "url")
@@ -276,6 +262,7 @@ class Backlog:
             session=self._settings.session,
             transcoding=self._defaults.transcoding,
             preview=self._defaults.preview,
+            exports=self._defaults.exports,
             naming=self._naming,
             is_near=not hears_no_events(root or self._outbox)[0],
             unfinished_wait_s=UNFINISHED_WAITS * self._settings.settle_s,

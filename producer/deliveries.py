@@ -22,6 +22,7 @@ from jobs.model import (
 )
 from jobs.result import Result, read_result
 from jobs.sources import Sources
+from jobs.versions import home
 from producer.backlog import Backlog, PlanRow
 from producer.errors import ProducerError
 from producer.fingerprint import fingerprint, open_source
@@ -30,7 +31,6 @@ from producer.manifest import Entry
 from producer.prepare import is_same_content, note_of
 from producer.scan import look_at
 from producer.submit import Submitter
-from producer.transcode import Transcoding
 
 
 def restore(ledger: Ledger, job: Job, settings: Settings) -> None:
@@ -77,7 +77,7 @@ def redo(
     asked = instructions or (found.instructions if found else ())
     row = {"priority": 0, "instructions": asked or None, "skill": skill}
     spec = InstructionSpec.model_validate(row)
-    folder = job.spec.output.rpartition("/")[0]
+    folder = home(job.spec.output).rpartition("/")[0]
     backlog = Backlog(ledger, folder, settings, again=f"redo-{word or job.id}")
     plan = backlog.plan([Entry(job.spec.source, spec)])
     (planned,) = plan.rows
@@ -113,15 +113,7 @@ def _find_former_spec(ledger: Ledger, spec: JobSpec, job_id: str, settings: Sett
     if stat is None or seen is None or not is_same_content(seen[0], note_of(stat, "")):
         return spec
     if not spec.instructions:
-        run = {"instructions": settings.instruction, "language": settings.language}
-        defaults = Defaults(
-            InstructionSpec.model_validate(run),
-            settings.skill,
-            settings.all_skills(),
-            "",
-            Transcoding.from_settings(settings),
-        )
-        resolved = InstructionResolver(defaults).resolve(spec.source, "")
+        resolved = InstructionResolver(Defaults.from_settings(settings)).resolve(spec.source, "")
         with open_source(stat.path, stat) as file:
             known_by = fingerprint(file, stat.size_bytes)
         if job_id_for(known_by, resolved.instructions, resolved.skill.name) != job_id:

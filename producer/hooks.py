@@ -16,11 +16,12 @@ from jobs.model import Job, State
 from jobs.sources import Sources
 from producer.errors import SourceChanged, SourceGone
 from producer.fingerprint import full_hash
-from producer.outputs import is_unmounted, read_delivery
+from producer.outputs import read_delivery
 from producer.prepare import is_same_content, note_of
 from producer.roots import WatchedRoot
 from producer.scan import look_at
 from storage import is_remote, rename_without_replacing
+from storage.mounts import is_unmounted
 
 TIMEOUT_S = 600.0
 _OVERLAP_S = 5.0  # two hosts' writes may come a little out of order

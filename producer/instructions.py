@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from config.settings import Settings
 from config.skills import Skill
 from producer.errors import SourceBusy, UnusableSidecar, printable
 from producer.outputs import check_chosen_output
@@ -82,13 +83,13 @@ NOTHING_SAID = InstructionSpec.model_validate({})
 
 @dataclass(frozen=True, slots=True)
 class ResolvedInstructions:
-    """What is done with a file, every question answered."""
+    """What is done with a file; ``backlog`` None: nobody said whether it waits behind dropped files."""
 
     instructions: tuple[str, ...]
     skill: Skill
     output: str | None
     language: str | None
-    backlog: bool
+    backlog: bool | None
     max_credits: int | None
 
 
@@ -102,6 +103,29 @@ class Defaults:
     again: str = ""
     transcoding: Transcoding = OFF
     preview: bool = False
+    exports: tuple[str, ...] = ()
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        nearer: InstructionSpec = NOTHING_SAID,
+        *,
+        skill: str | None = None,
+        again: str = "",
+        priority: int | None = None,
+    ) -> "Defaults":
+        """Return what the settings say, and ``nearer`` says over them."""
+        run = {"instructions": settings.instruction, "language": settings.language, "priority": priority}
+        return cls(
+            nearer.over(InstructionSpec.model_validate(run)),
+            skill or settings.skill,
+            settings.all_skills(),
+            again,
+            Transcoding.from_settings(settings),
+            settings.preview,
+            settings.exports,
+        )
 
     def mark(self) -> str:
         """Return a few letters that change when the run asks for something else."""
@@ -246,7 +270,7 @@ def resolve(spec: InstructionSpec, defaults: Defaults, path: str) -> ResolvedIns
         skill=skill,
         output=spec.output and check_chosen_output(fill_placeholders(spec.output, path)),
         language=spec.language,
-        backlog=bool(spec.priority),
+        backlog=None if spec.priority is None else spec.priority > 0,
         max_credits=spec.max_credits,
     )
 

@@ -4,7 +4,6 @@ One scheme of names: ``clip.mp4``; for another source of that stem ``clip.mov.mp
 ``clip.v2.mp4``, ``clip.v3.mp4`` …
 """
 
-import fcntl
 import json
 import os
 import re
@@ -13,11 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from config.errors import ConfigError
 from config.skills import ACCEPTED
-from jobs.ledger import Ledger, result_path
+from jobs.ledger import result_path
 from jobs.model import Job, State
-from jobs.sources import Sources
 from producer.errors import map_storage_errors
 from producer.sidecars import FolderListing
 from storage import SCHEME, BadPath, NotThere, StorageError, exists, is_remote, storage_for, tidy
@@ -163,29 +160,6 @@ def folder_inside(root: str, source: str) -> str:
     return parent[len(root) :].strip("/") if root else ""
 
 
-def probe_writable(outbox: str) -> None:
-    """Write a small file into a folder, made if need be, and remove it; raises OSError."""
-    probe = f"{outbox}/.dropscore-{os.getpid()}.part"
-    storage = storage_for(outbox)
-    storage.write(probe, b"dropscore", "probe")
-    storage.delete(probe)
-
-
-def ensure_writable(outbox: str, state_dir: Path | str) -> None:
-    """Make the outbox if need be, and write a file there; raises ConfigError.
-
-    One whose disk was mounted when this state folder last used it, and is not now, is not made on another.
-    """
-    check_mounted(outbox, state_dir)
-    try:
-        probe_writable(outbox)
-    except OSError as exc:
-        why = exc.strerror or type(exc).__name__
-        raise ConfigError(
-            f"outbox {outbox}: nothing can be written there ({why}); choose another with --outbox"
-        ) from exc
-
-
 def naming_for(outbox: str, template: str = DEFAULT_TEMPLATE) -> Naming:
     """Find out which names the file system of an outbox takes, by trying some."""
     if is_remote(outbox):
@@ -276,138 +250,3 @@ def _taken(outputs: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
         yield output, is_taken
         if not is_taken and _VERSION.search(output):
             return
-
-
-# --- whether its disk is there ----------------------------------------------------------------------------
-
-MOUNTS_FILE = "mounts.json"
-"""In the state folder: the mount point of every outbox it has used."""
-
-
-def check_mounted(outbox: str, state_dir: Path | str) -> None:
-    """Make sure that a folder is on the disk it was on before; raises ConfigError, with one line."""
-    point = _read_mounts(state_dir).get(outbox, "/")
-    if is_unmounted(outbox, point):
-        raise ConfigError(
-            f"{outbox}: {point} is not mounted; mount it, or choose another folder "
-            f"(if it lies on this disk from now on, remove {Path(state_dir, MOUNTS_FILE)})"
-        )
-
-
-def remember_mount(outbox: str, state_dir: Path | str) -> str:
-    """Note on which mount point an outbox that is there lies; returns it. Raises OSError."""
-    if is_remote(outbox):
-        return "/"
-    point = find_mount(outbox)
-    mounts = _read_mounts(state_dir)
-    if mounts.get(outbox) != point:
-        file = Path(state_dir, MOUNTS_FILE)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}.part")
-        part.write_text(
-            json.dumps({**mounts, outbox: point}, indent=1), encoding="utf-8", errors="surrogateescape"
-        )
-        part.replace(file)
-    return point
-
-
-def find_mount(folder: str) -> str:
-    """Return the mount point that holds a folder that is there."""
-    at = Path(folder).resolve()
-    while not at.is_mount():
-        at = at.parent
-    return str(at)
-
-
-def is_unmounted(outbox: str, point: str) -> bool:
-    """Return whether the mount point an outbox was on is none now, and no outbox is there in its place."""
-    with suppress(OSError):
-        os.scandir(point).close()  # an automatic mount is made by asking for what is in it
-    return not os.path.ismount(point) and not os.path.lexists(f"{outbox}/{OWNER_FILE}")
-
-
-def _read_mounts(state_dir: Path | str) -> dict[str, str]:
-    try:
-        table = json.loads(Path(state_dir, MOUNTS_FILE).read_text(encoding="utf-8", errors="surrogateescape"))
-        return {str(outbox): str(point) for outbox, point in table.items()}
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return {}
-
-
-# --- whose outbox it is -----------------------------------------------------------------------------------
-
-OWNER_FILE = ".dropscore-outbox"
-
-
-class OutboxLock:
-    """An outbox that belongs to one ledger: what one has paid for, another does not pay for again."""
-
-    def __init__(self, outbox: str, ledger_id: str, state_dir: str) -> None:
-        """Nothing is written before `acquire`; ``state_dir`` is named to who comes with another ledger."""
-        self._outbox, self._id, self._state_dir = outbox, ledger_id, state_dir
-        self._file: int | None = None
-
-    def acquire(self) -> None:
-        """Claim the outbox for this ledger, or find that it is ours; hold it until `release`.
-
-        Raises:
-            ConfigError: it belongs to another ledger; one line that says which, and what to do.
-            StorageError: its bucket does not answer.
-        """
-        path = f"{self._outbox}/{OWNER_FILE}"
-        if is_remote(path):
-            storage = storage_for(self._outbox)
-            with suppress(NotThere):
-                self._check(storage.read(path, _MOST_BYTES))
-                return
-            storage.write(path, self._content(), "owner")
-            return
-        Path(self._outbox).mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
-        try:
-            self._lock(handle, fcntl.LOCK_SH)
-            if not os.pread(handle, 4096, 0).strip():
-                self._lock(handle, fcntl.LOCK_EX)
-                if not os.pread(handle, 4096, 0).strip():
-                    os.pwrite(handle, self._content(), 0)
-                    os.fsync(handle)
-                self._lock(handle, fcntl.LOCK_SH)
-            self._check(os.pread(handle, 4096, 0))
-        except BaseException:
-            os.close(handle)
-            raise
-        self._file = handle
-
-    @staticmethod
-    def _lock(handle: int, how: int) -> None:
-        with suppress(OSError):  # a file system without locks: the identity alone must do
-            fcntl.flock(handle, how)
-
-    def release(self) -> None:
-        """Let go of the outbox; it goes on belonging to the ledger."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    def _content(self) -> bytes:
-        return json.dumps({"ledger": self._id, "state_dir": self._state_dir}).encode() + b"\n"
-
-    def _check(self, content: bytes) -> None:
-        try:
-            owner = json.loads(content)
-            ledger_id, state_dir = str(owner["ledger"]), str(owner["state_dir"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            ledger_id, state_dir = "", "unknown"
-        if ledger_id != self._id:
-            raise ConfigError(
-                f"outbox {self._outbox} belongs to another ledger (state folder {state_dir}), which knows "
-                f"what was paid for: go on with that (--state-dir), or remove {OWNER_FILE} there to begin "
-                "with a new one"
-            )
-
-
-def hold_outbox(outbox: str, ledger: Ledger, state_dir: str) -> OutboxLock:
-    """Claim an outbox for a ledger and hold it until ``release``; raises ConfigError, LedgerUnreachable."""
-    lock = OutboxLock(outbox, Sources(ledger).ledger_id(), state_dir)
-    lock.acquire()
-    return lock

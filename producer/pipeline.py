@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -37,17 +38,6 @@ UNFINISHED_WAITS = 15
 """A container that ends too soon is refused after so many times the settling time without a change."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a run of the producer came to, by fate."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, submitted: Submitted) -> None:
-        """Count one."""
-        self.counts[submitted.fate.value] = self.counts.get(submitted.fate.value, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +123,12 @@ class Pipeline:
         self._index = SidecarIndex()
         self._dealt_with: dict[str, tuple[str, str]] = {}
         self._seen: dict[str, Seen] = {}
+        self._backlog = False  # whether this batch is one
         self._ignored: dict[str, FileStat] = {}
         self._places: dict[str, Place] = {}  # by root, for one batch
         self._told: set[tuple[str, str]] = set()
         self.busy: list[FileStat] = []
-        self.tally = Tally()
+        self.tally: Counter[str] = Counter()  # what a run came to, by fate
 
     def close(self) -> None:
         """Let go of the threads."""
@@ -159,8 +150,8 @@ class Pipeline:
         """Leave files alone as long as they are what they are now."""
         self._ignored.update((stat.path, stat) for stat in stats)
 
-    def unseen(self, stats: Iterable[FileStat], resolver: InstructionResolver) -> list[FileStat]:
-        """Return those that the ledger has not seen as they are now; one round trip, no file is read.
+    def unseen(self, stats: Iterable[FileStat], resolver: InstructionResolver) -> dict[FileStat, Seen]:
+        """Return those that the ledger has not seen as they are now, with what it has; no file is read.
 
         Raises:
             LedgerUnreachable: nothing is known.
@@ -170,27 +161,26 @@ class Pipeline:
             for stat in stats
             if stat.path not in self._transcodes and self._ignored.get(stat.path) != stat
         ]
-        found = []
+        found: dict[FileStat, Seen] = {}
         for stat, seen in zip(wanted, self._sources.seen(stat.path for stat in wanted), strict=True):
             root = self._roots.of(stat.path).path
             if seen is None or seen[0] != note_of(stat, resolver.stamp(stat.path, root)):
-                found.append(stat)
+                found[stat] = seen
         return found
 
-    def prepare(self, stats: Iterable[FileStat]) -> Iterator[Prepared]:
+    def prepare(self, stats: Iterable[FileStat], *, backlog: bool = False) -> Iterator[Prepared]:
         """Prepare what is new among stable files, several at a time and in their order.
 
         They come as they are ready, so that one is submitted while the next is looked at. What went away or
         changed is left out: the next event or scan brings it back; what is busy is in ``busy`` afterwards.
-        Raises LedgerUnreachable.
+        The jobs of a ``backlog`` wait behind those of files that are dropped. Raises LedgerUnreachable.
         """
         self.busy.clear()
         self._places.clear()
         resolver = self.resolver()
         unseen = self.unseen(stats, resolver)
-        paths = [stat.path for stat in unseen]
-        self._seen = dict(zip(paths, self._sources.seen(paths), strict=True))
-        pool = self._remote_pool if any(map(is_remote, paths)) else self._pool
+        self._backlog, self._seen = backlog, {stat.path: seen for stat, seen in unseen.items()}
+        pool = self._remote_pool if any(stat.is_object for stat in unseen) else self._pool
         return iter(filter(None, pool.map(partial(self._prepare, resolver=resolver), unseen)))
 
     def submit(self, prepared: Iterable[Prepared]) -> int:
@@ -248,7 +238,7 @@ class Pipeline:
                 report = log.warning if isinstance(answer, StorageError) else log.debug
                 report("not submitted; it is looked at again later", source=source, why=str(answer))
                 continue
-            self.tally.add(answer)
+            self.tally[answer.fate.value] += 1
             denied = one.problem is not None and one.problem.code == DENIED
             if (
                 answer.fate is not SubmissionOutcome.MOVING and not denied
@@ -270,7 +260,7 @@ class Pipeline:
             return None
         except Exception:
             log.exception("this file cannot be looked at; it is left alone", source=printable(stat.path))
-            self.tally.add(Submitted(stat.path, "", SubmissionOutcome.MISSED))
+            self.tally[SubmissionOutcome.MISSED.value] += 1
             return None
         if prepared is None:
             log.debug("no media after all", source=stat.path)
@@ -290,6 +280,8 @@ class Pipeline:
             session=root.session,
             transcoding=defaults.transcoding,
             preview=defaults.preview,
+            backlog=self._backlog,
+            exports=defaults.exports,
             naming=policy.naming.get(root.outbox, Naming()),
             is_near=root.path in policy.near,
             unfinished_wait_s=UNFINISHED_WAITS * policy.settle_s,

@@ -13,7 +13,7 @@ from producer.outputs import Naming, candidate_outputs, folder_inside
 from producer.sidecars import FolderListing
 from producer.stability import is_open_for_writing, missing_bytes
 from producer.transcode import OFF, Transcoding
-from storage import FileStat, is_remote
+from storage import FileStat
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Prepared:
 class Place:
     """Where files are found and where their outputs go, and what holds for all of them.
 
+    ``backlog``: they wait behind files that are dropped, unless their instructions say otherwise.
     ``is_near``: the kernel of this host knows who writes them. ``unfinished_wait_s`` is for how long a file
     that ends before its container says must have been calm until it is refused.
     """
@@ -50,6 +51,8 @@ class Place:
     skill: str = ""
     session: str = "file"
     preview: bool = False
+    backlog: bool = False
+    exports: tuple[str, ...] = ()
     transcoding: Transcoding = OFF
     naming: Naming = field(default_factory=Naming)
     is_near: bool = False
@@ -156,7 +159,7 @@ def _examine(stat: FileStat, resolved: ResolvedInstructions, place: Place) -> _E
     with open_source(stat.path, stat) as file:
         if place.is_near and is_open_for_writing(file):
             raise SourceBusy(f"{printable(stat.path)}: another program has it open for writing")
-        if not is_remote(stat.path) and (missing := missing_bytes(file, size_bytes)):
+        if not stat.is_object and (missing := missing_bytes(file, size_bytes)):
             if stat.calm_s(place.wall_s) < place.unfinished_wait_s:
                 raise SourceBusy(f"{printable(stat.path)}: {missing:,} bytes of it are missing")
             preflight.check_size(name, size_bytes)
@@ -166,7 +169,7 @@ def _examine(stat: FileStat, resolved: ResolvedInstructions, place: Place) -> _E
         if tail in {"ts", "mts"} and not preflight.is_transport_stream(file.read(preflight.SNIFF_BYTES)):
             return None  # source code
         if made_into := place.transcoding.target(tail, size_bytes):
-            if is_remote(stat.path):
+            if stat.is_object:
                 message = f"{printable(name)}: files in a bucket are not shrunk or converted"
                 advice = "Do that before you upload it, or give Dropscore a local folder."
                 raise Refused(
@@ -216,11 +219,12 @@ def _spec(
         mtime_ns=stat.mtime_ns,
         etag=stat.etag,
         duration_s=duration_s,
-        backlog=bool(resolved and resolved.backlog),
+        backlog=place.backlog if resolved is None or resolved.backlog is None else resolved.backlog,
         language=resolved.language if resolved else None,
         max_credits=resolved.max_credits if resolved else None,
         session_group=place.session_group(stat.path),
         preview=place.preview,
+        exports=place.exports,
         created=place.created,
     )
 

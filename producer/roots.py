@@ -9,7 +9,8 @@ from pathlib import Path
 from config.errors import ConfigError
 from config.roots import Root, SessionPer, Watch
 from config.settings import Settings
-from producer.outputs import absolute, default_outbox, ensure_writable
+from producer.outbox import ensure_writable
+from producer.outputs import absolute, default_outbox
 from storage import StorageError, is_remote, storage_for, tidy
 
 

@@ -9,8 +9,8 @@ import structlog
 from jobs import result
 from jobs.errors import ResultNotWritten
 from jobs.ledger import Ledger, NewJob, Submission
-from jobs.model import ACTIVE, Job, State, Step
-from jobs.sources import NO_JOB, SOURCE_GONE, Sources
+from jobs.model import ACTIVE, SOURCE_GONE, STALE_CODES, Job, State, Step
+from jobs.sources import NO_JOB, Sources
 from producer.errors import SourceBusy, SourceGone, printable
 from producer.outputs import find_delivered, free_outputs
 from producer.prepare import Place, Prepared, is_same_content, note_of, prepare_again, prepare_by_full_hash
@@ -23,8 +23,8 @@ COMPARED_BYTES = 64 * 1024 * 1024
 WAITING = ACTIVE | {State.PARKED}
 """States of a job that will be worked on by itself."""
 
-STALE_CODES = frozenset({SOURCE_GONE, "source_changed", "source_denied"})
-"""Ends of a job that speak of its file alone: with the file back as it should be, it is new work."""
+_BACK_SLACK_S = 60.0
+"""A file counts as put back since its job ended though its last change is so much older."""
 
 _PIECE_BYTES = 1024 * 1024
 
@@ -215,14 +215,14 @@ class Submitter:
         unpaid = known.step is Step.UPLOAD and known.checkpoint.upload is None
         is_stale = known.problem is not None and known.problem.code in STALE_CODES
         if prepared.problem is None and known.state is State.FAILED and unpaid and is_stale:
-            # "Put the file back and run again": it is as it should be now.
-            spec = known.spec.evolve(mtime_ns=prepared.spec.mtime_ns)
-            if self._sources.relocate(known.evolve(spec=spec), source, prepared.spec.etag):
+            # "Put the file back and run again". One that only the worker cannot see, or read, would go round.
+            spec, found = known.spec.evolve(mtime_ns=prepared.spec.mtime_ns), look_at(source)
+            is_back = found is not None and (
+                found.is_object or found.changed_ns / 1e9 > known.updated - _BACK_SLACK_S
+            )
+            if is_back and self._sources.relocate(known.evolve(spec=spec), source, prepared.spec.etag):
                 log.info("its file is back", source=source, job=known.id)
                 return Submitted(source, known.id, SubmissionOutcome.MOVED)
-            again = prepare_again(prepared, place)
-            if again.job_id != known.id:
-                return self.submit(again, place)
         if prepared.problem is None and other_version and not is_remote(source):
             return self._submit_rewritten(prepared, known, place)
         log.debug("known already", source=source, job=known.id, state=known.state.value)

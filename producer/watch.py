@@ -153,7 +153,7 @@ class Watcher:
         is_alive = self.polls or (bool(emitters) and all(emitter.is_alive() for emitter in emitters))
         if self._identity == identity and is_alive:
             return False
-        self._stop()
+        self.stop()
         self._identity = identity
         self._start()
         return True
@@ -196,17 +196,13 @@ class Watcher:
     def _poll_instead(self, why: str) -> None:
         log.warning("cannot watch natively; the folder is scanned often instead", root=self.root, why=why)
         self.polls = True
-        self._stop()
+        self.stop()
 
     def mark_away(self, why: str) -> None:
         """Nothing is concluded from the root until it shows files again; the reason is said once."""
         if self.away != why:
             log.warning("root is away; waiting for it", root=self.root, why=why)
         self.away = why
-
-    def stop(self) -> None:
-        """End watching."""
-        self._stop()
 
     def _start(self) -> None:
         if self.polls:
@@ -223,7 +219,8 @@ class Watcher:
             return
         self._observer = observer
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End watching."""
         observer, self._observer = self._observer, None
         if observer is not None and observer.is_alive():
             observer.stop()

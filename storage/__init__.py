@@ -3,6 +3,7 @@
 A path is a plain string in both cases, with ``/`` between its parts; `storage_for` answers who can open it.
 """
 
+from storage.credentials import is_loopback
 from storage.errors import (
     BadCredentials,
     BadPath,
@@ -38,6 +39,7 @@ __all__ = [
     "clone_or_link",
     "exists",
     "failure_of",
+    "is_loopback",
     "is_remote",
     "is_same_file",
     "rename_without_replacing",

@@ -58,12 +58,16 @@ def _allows_http(path: str, address: str, environ: Mapping[str, str]) -> bool:
     if parts.scheme == "https":
         return False
     allowed = environ.get("AWS_ALLOW_HTTP", "").lower() in _YES
-    try:
-        is_loopback = ipaddress.ip_address(parts.hostname).is_loopback
-    except ValueError:
-        is_loopback = parts.hostname == "localhost"
-    if not allowed and not is_loopback:
+    if not allowed and not is_loopback(parts.hostname):
         raise NotSetUp(
             path, "AWS_ENDPOINT_URL is not https; set AWS_ALLOW_HTTP=true if the network is your own"
         )
     return True
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, as a URL names it, is this machine: ``localhost`` or an address of loopback."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.casefold() == "localhost"

@@ -6,6 +6,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Protocol
 
+from storage.paths import is_remote
+
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
@@ -21,6 +23,11 @@ class FileStat:
     etag: str = ""
     changed_ns: int = field(default=0, compare=False)
     inode: int = field(default=0, compare=False)
+
+    @property
+    def is_object(self) -> bool:
+        """Return whether it is an object of a bucket: nobody ever sees one that is half written."""
+        return is_remote(self.path)
 
     def calm_s(self, wall_s: float) -> float:
         """Return for how long nothing about the file had changed at ``wall_s`` (Unix seconds)."""

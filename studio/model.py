@@ -100,6 +100,19 @@ class RenderStatus(StrEnum):
     FAILED = "failed"
 
 
+EXPORTS = {
+    "stems": ("drums.wav", "bass.wav", "harmony.wav", "lead.wav"),
+    "midi": ("music.mid",),
+    "wav": ("music.wav",),
+}
+"""What can be made of the music beside a render, for editors, and the names of its files."""
+
+
+def export_path(film: Path, name: str) -> Path:
+    """Return where an exported file lies beside its film."""
+    return film.with_name(f"{film.stem}.{name}")
+
+
 @dataclass(frozen=True, slots=True)
 class Render:
     """A render job; `fate` is what a fault has in store for it (`failed`, `dead`)."""
@@ -109,6 +122,7 @@ class Render:
     session: str
     draft: Draft
     quality: str
+    exports: tuple[str, ...]  # keys of EXPORTS
     status: RenderStatus
     error: str | None
     fate: str | None

@@ -67,6 +67,7 @@ _JOB: Schema = {
         "error": {"type": "string"},
         "outputUrl": {"type": "string", "format": "uri"},
         "output": {"type": "object", "required": ["url"], "properties": {"url": {"type": "string"}}},
+        "exports": {"type": "array", "items": {"type": "string"}},
     },
 }
 _RENDER: Schema = {
@@ -111,6 +112,9 @@ def describe(settings: StudioSettings) -> Schema:
             },
             "/api/render/proxy/{render}/download": {"get": _file("download", "render")},
             "/api/render/proxy/{render}/handover": {"post": _give_file()},
+            "/api/render/proxy/{render}/exports/{name}": {
+                "get": _file("export", "render", "name", kind="audio/*")
+            },
             "/cdn/{secret}/{name}": {"get": {**_file("cdn", "secret", "name"), "security": []}},
         },
     }
@@ -171,8 +175,8 @@ def _submit() -> Schema:
     return {**call, "parameters": [{"name": name, "in": "header", "schema": text} for name in names]}
 
 
-def _file(name: str, *path: str) -> Schema:
-    content = {"video/mp4": {"schema": {"type": "string", "format": "binary"}}}
+def _file(name: str, *path: str, kind: str = "video/mp4") -> Schema:
+    content = {kind: {"schema": {"type": "string", "format": "binary"}}}
     sent = {"description": "The file.", "content": content}
     call = _call(name, _OPEN, *path, refuses=(404,))
     outside = {"description": _REFUSALS[416]}

@@ -23,6 +23,7 @@ _KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(64 * 1024**2),
     "MALLOC_TRIM_THRESHOLD_": str(256 * 1024**2),
 }
+_END_WITHIN_S = 5.0  # a busy machine needs more than one to clear a render away
 _LINE_BYTES = 64 * 1024 * 1024  # findings of an hour's film are some 100 KB
 
 Report = Callable[[float], None]
@@ -84,7 +85,7 @@ class ProcessPool:
             self._release(worker)
 
     async def close(self) -> None:
-        """Stop what is being done; the processes remove their temporary files and end within two seconds."""
+        """Stop what is being done; the processes remove their temporary files and end within five seconds."""
         self._closed = True
         for worker in self._workers:
             worker.close()
@@ -168,7 +169,7 @@ class _Worker:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     try:
-        process.wait(2.0)
+        process.wait(_END_WITHIN_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -46,7 +46,7 @@ def remove_oldest(folder: Path, most_bytes: float, now_s: float | None = None) -
     What is asked for later is rendered again from its timeline.
     """
     found = []
-    for path in folder.glob("*.mp4"):
+    for path in folder.glob("[!.]*"):
         with suppress(OSError):
             at = path.stat()
             found.append((at.st_mtime, at.st_size, path))
@@ -58,8 +58,29 @@ def remove_oldest(folder: Path, most_bytes: float, now_s: float | None = None) -
             path.unlink(missing_ok=True)
 
 
+def remove_sources(folder: Path, settled: Sequence[Path], most_bytes: float) -> list[Path]:
+    """Remove the first of the `settled` sources, until those in `folder` are no more than so many bytes.
+
+    One that its owner has too (a hard link) takes no room, and stays. Answers those that were removed.
+    """
+    sizes, removed = {}, []
+    for path in folder.iterdir():
+        with suppress(OSError):
+            at = path.stat()
+            if at.st_nlink == 1:
+                sizes[path.name] = at.st_size
+    total = sum(sizes.values())
+    for path in settled:
+        if total > most_bytes and path.name in sizes:
+            path.unlink(missing_ok=True)
+            total -= sizes[path.name]
+            removed.append(path)
+    return removed
+
+
 Remember = Callable[..., Awaitable[Any]]
 _STUCK_AT = 42.0
+_LOOK_AT_SOURCES_S = 60.0
 _FRESH_S = 3600.0
 
 
@@ -89,6 +110,7 @@ class RenderQueue:
         self._wake = asyncio.Event()
         self._progress: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sources_at_s = 0.0
 
     def start(self) -> None:
         """Begin to take renders; those left from before come first."""
@@ -138,10 +160,22 @@ class RenderQueue:
             error = await self._render(render)
             await self._remember(self._store.renders.finish, render.id, error)
             await asyncio.to_thread(remove_oldest, self._folder, self._settings.keep_gb * 1e9)
+            await self._bound_sources()
             self._progress.pop(render.id, None)
         finally:
             self._free.release()
             self._wake.set()
+
+    async def _bound_sources(self) -> None:
+        """Let go of sources beyond what is to be kept; at most once a minute."""
+        now_s = time.time()
+        if now_s < self._sources_at_s:
+            return
+        self._sources_at_s = now_s + _LOOK_AT_SOURCES_S
+        settled = await self._remember(self._store.sessions.list_settled, now_s - _FRESH_S)
+        most_bytes = self._settings.keep_sources_gb * 1e9
+        gone = await asyncio.to_thread(remove_sources, self._settings.root / "media", settled, most_bytes)
+        await self._remember(self._store.sessions.forget, gone)
 
     async def _render(self, render: Render) -> str | None:
         """Make the file; answer None, or in one line why it failed."""
@@ -172,6 +206,7 @@ class RenderQueue:
             "infos": {media.id: asdict(media.info) for media in uploads},
             "out": str(self.path_of(render)),
             "small": render.quality == "low",
+            "exports": list(render.exports),
         }
 
         def report(percent: float) -> None:

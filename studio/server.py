@@ -86,9 +86,10 @@ ENDPOINTS: tuple[tuple[str, str, str, Handler], ...] = (
     ("cancel", "POST", f"{_RENDERS}/lambda/{{render}}/cancel", renders.cancel_render),
     ("download", "GET", f"{_RENDERS}/{{render}}/download", renders.download_render),
     ("download", "POST", f"{_RENDERS}/{{render}}/handover", renders.hand_over_render),
+    ("download", "GET", f"{_RENDERS}/{{render}}/exports/{{name}}", renders.download_export),
     ("cdn", "GET", "/cdn/{secret}/{name}", renders.send_public),
 )
-"""Every endpoint of api-contract 2, and the two of `studio.handover`.
+"""Every endpoint of api-contract 2, the two of `studio.handover`, and the one for exports.
 
 Each with the name that faults know it by, its method, path and handler.
 """

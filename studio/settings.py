@@ -82,6 +82,8 @@ class StudioSettings(BaseModel):
     """Renders at the same time."""
     keep_gb: float = Field(default=5.0, gt=0)
     """Gigabytes of finished renders that are kept; the oldest go first."""
+    keep_sources_gb: float = Field(default=10.0, gt=0)
+    """Gigabytes of sources that nobody else has; sessions that ended long ago are forgotten first."""
     log_json: bool = False
     """Write log lines as JSON."""
     faults: Path | None = None

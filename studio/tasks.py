@@ -29,7 +29,7 @@ from studio.music.moods import mood_for
 from studio.render import render
 
 _REPORT_EVERY_S = 0.2
-_END_WITHIN_S = 1.5
+_END_WITHIN_S = 4.0
 _log = logging.getLogger("studio.tasks")
 
 Report = Callable[[float], None]
@@ -44,7 +44,11 @@ def perform(task: dict[str, Any], report: Report, cancelled: Cancelled) -> Any:
     media = {name: Path(path) for name, path in task["media"].items()}
     infos = {name: MediaInfo(**info) for name, info in task["infos"].items()}
     out, small = Path(task["out"]), bool(task["small"])
-    render(task["draft"], media, out, infos=infos, small=small, progress=report, cancelled=cancelled)
+    exports = frozenset(task.get("exports", ()))
+    render(
+        task["draft"], media, out,
+        infos=infos, small=small, exports=exports, progress=report, cancelled=cancelled,
+    )  # fmt: skip
     return None
 
 

@@ -1,11 +1,14 @@
 """What all tiers share: a real Redis server of our own for the tests that need one."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import fakeredis
 import pytest
@@ -27,6 +30,9 @@ settings.load_profile("default")
 
 # What is heard in tests are the studio's own instruments, whatever soundfont this machine has.
 os.environ["DROPSCORE_SOUNDFONT"] = "none"
+# No test looks into, or writes to, the state of who runs it.
+os.environ["XDG_STATE_HOME"] = mkdtemp(prefix="dropscore-tests-state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 LIMITS = {kind: LimitBounds(4, 100) for kind in ("upload", "edit", "render", "download")}
 
@@ -41,7 +47,7 @@ def start_redis(folder: Path, *options: str) -> tuple[subprocess.Popen[bytes], s
     command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
     command += ["--loglevel", "warning", *options]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(200):
+    for _ in range(1500):
         try:
             with redis.Redis(unix_socket_path=str(socket)) as client:
                 client.ping()

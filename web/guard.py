@@ -19,6 +19,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from storage import is_loopback
+
 Scope: TypeAlias = Any
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
@@ -31,7 +33,6 @@ SESSION_S = 30 * 24 * 3600
 MOST_SESSIONS = 1000
 WRONG_PASSWORD_S = 1.0
 """One guess a second, whoever guesses."""
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
@@ -59,7 +60,7 @@ class Guard:
     ) -> None:
         """Guard an app that is reached by these names, by addresses of this machine, or by any IP address."""
         self._app = app
-        self._names = _LOOPBACK | {name.casefold() for name in names if name}
+        self._names = {name.casefold() for name in names if name}
         self._password = password
         self._sign_in = sign_in
         self._wrong_password_s = wrong_password_s
@@ -111,13 +112,13 @@ class Guard:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        if name.casefold() in self._names:
+        if name.casefold() in self._names or is_loopback(name):
             return True
         try:
-            address = ipaddress.ip_address(name)
+            ipaddress.ip_address(name)
         except ValueError:
             return False
-        return address.is_loopback or self._password is not None  # no foreign site has a bare address
+        return self._password is not None  # no foreign site has a bare address
 
     # --- the password -----------------------------------------------------------------------------
 

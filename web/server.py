@@ -28,7 +28,7 @@ from starlette.staticfiles import StaticFiles
 from jobs.errors import LedgerError, LedgerUnreachable
 from jobs.ledger import Ledger, path_key
 from jobs.model import Job, State
-from jobs.overview import Overview, read_overview
+from jobs.overview import Overview, count_gone, read_overview
 from jobs.result import Result, load_result
 from jobs.sources import Sources
 from web import format as formats
@@ -36,6 +36,7 @@ from web.catalog import Catalog, Version, View, describe_state
 from web.guard import Guard
 from web.media import find_beats, measure_loudness, take_poster
 from web.models import Waveform
+from web.previews import DEFAULT_MOODS, Mood, NoPreview, Previews
 from web.templating import make_environment
 from web.uploads import UploadRefused, Uploads
 
@@ -44,8 +45,8 @@ log = structlog.get_logger()
 LOOK_S, IDLE_LOOK_S = 0.1, 1.0
 """Between two looks at the ledger: while somebody has the page open, and while nobody has."""
 OVERVIEW_S = 1.0
-DUPLICATES_EVERY = 3
-"""So many overviews apart the duplicates are read."""
+DUPLICATES_EVERY, GONE_EVERY = 3, 30
+"""So many overviews apart the duplicates are read, and outputs that are gone counted."""
 HEARTBEAT_S = 15.0
 WAITING_EVENTS = 200
 """A reader that is so far behind begins anew."""
@@ -91,6 +92,7 @@ class Answer:
 
     lines: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    question: str = ""  # what a person is asked before it is done
 
 
 class Commands(Protocol):
@@ -108,6 +110,15 @@ class Commands(Protocol):
     def keep(self, job: str, versions: Sequence[str]) -> Answer:
         """Let a version stay in the outbox, and the others step aside."""
 
+    def preview(self, source: str, moods: Sequence[str], folder: Path) -> tuple[Mood, ...]:
+        """Make some seconds of a source under each kind of music; raises NoPreview."""
+
+    def choose(self, job: str, instruction: str, *, to_folder: bool, may_pay: bool) -> Answer:
+        """Ask for the music that was chosen, for a file or for its folder."""
+
+    def restore(self) -> Answer:
+        """Make outputs that are gone again."""
+
     def pause(self) -> Answer:
         """Start no more steps."""
 
@@ -120,10 +131,15 @@ class Commands(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:
-    """What the page is for: folders (absolute, links resolved) it may show media of, and who may use it."""
+    """What the page is for: folders (absolute, links resolved) it may show media of, and who may use it.
+
+    Without a folder for previews there are none.
+    """
 
     places: tuple[Path, ...]
     inboxes: tuple[Uploads, ...]
+    previews: Path | None = None
+    counts_gone: bool = True
     backend: str = "local"
     flower_url: str | None = None
     names: tuple[str, ...] = ()
@@ -146,10 +162,12 @@ class Page:
         self._catalog = Catalog(ledger, roots)
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._panels: dict[str, str] = {}
-        self._overviews = 0
+        self._overviews = self._gone = 0
         self._duplicates: set[str] | None = None
         self._pictures: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._sounds: OrderedDict[tuple[str, int], tuple[Waveform | None, tuple[float, ...]]] = OrderedDict()
+        self._previews = Previews(commands.preview, options.previews) if options.previews else None
+        self._making: set[asyncio.Task[None]] = set()
         self._decoding = asyncio.Semaphore(1)  # pictures are taken beside the work, not in its place
         self.environment = make_environment()
         sign_in = self.environment.get_template("sign_in.html.j2")
@@ -162,6 +180,7 @@ class Page:
             Route("/files/{key}", self.show_file),
             Route("/files/{key}/sound", self.show_sound),
             Route("/media/{job}/{side}", self.send_media),
+            Route("/previews/{key}/{number:int}", self.send_preview),
             Mount("/static", StaticFiles(directory=str(files("web").joinpath("static")))),
         ]
         self.app = Guard(
@@ -212,7 +231,9 @@ class Page:
 
     async def _push_panels(self) -> None:
         """Render what stands around the list, and push the parts that changed."""
-        overview = await run_in_threadpool(read_overview, self._ledger)
+        if self._options.counts_gone and self._overviews % GONE_EVERY == 0:
+            self._gone = await run_in_threadpool(count_gone, self._ledger, self._options.backend)
+        overview = await run_in_threadpool(lambda: read_overview(self._ledger, gone=self._gone))
         self._catalog.forget_missing(overview.total)
         fresh = self._render_panels(overview)
         for name, html in fresh.items():
@@ -230,7 +251,10 @@ class Page:
         for path in found.keys() - known if known is not None else ():
             same = self._catalog.find_job(found[path])
             other = f" as {Path(same[0]).name}" if same else " as another file"
-            words = formats.escape_controls(f"{Path(path).name} is the same{other}; it is not run again")
+            where = f"; its output is {Path(same[1].output).name}" if same and same[1].output else ""
+            words = formats.escape_controls(
+                f"{Path(path).name} is the same{other}, and is not run again{where}"
+            )
             self._push("note", {"words": words, "name": formats.escape_controls(Path(path).name)})
         self._duplicates = set(found)
 
@@ -336,7 +360,11 @@ class Page:
             latest_done=next((one for one in reversed(shown) if one["after"]), None),
             before=self._media_address(jobs[0].id, "before", jobs[0].spec.source),
             before_kind=_kind(jobs[0].spec.source).partition("/")[0],
+            can_preview=self._previews is not None and self._find_media(jobs[0].spec.source) is not None,
+            hearing=self._previews.of(row.key) if self._previews else None,
+            default_moods=DEFAULT_MOODS,
             suggestions=SUGGESTIONS,
+            backend=self._options.backend,
         )
         return HTMLResponse(html)
 
@@ -407,6 +435,14 @@ class Page:
         headers = {"cache-control": "private, max-age=3600", "content-disposition": "inline"}
         return FileResponse(path, media_type=_kind(str(path)), headers=headers)
 
+    async def send_preview(self, request: Request) -> Response:
+        """Send one of the previews of a file."""
+        asked = request.path_params
+        mood = self._previews.find(asked["key"], asked["number"]) if self._previews else None
+        if mood is None or not mood.path.is_file():
+            return _not_there()
+        return FileResponse(mood.path, media_type=_kind(str(mood.path)))
+
     async def _send_poster(self, request: Request, source: str, version: Version) -> Response:
         path = self._find_media(source) or self._find_media(version.output)
         if path is None:
@@ -465,16 +501,19 @@ class Page:
                 return JSONResponse({"errors": ["too much"]}, status_code=413)
         try:
             asked = json.loads(body)
+            if asked["command"] == "preview":
+                return self._begin_preview(str(asked["job"]), str(asked["moods"]))
             act = self._find_command(asked)
         except (ValueError, KeyError, TypeError, AttributeError):
             return JSONResponse({"errors": ["this is no command"]}, status_code=400)
         answer = await run_in_threadpool(act)
         return JSONResponse(
             {
+                "question": formats.escape_controls(answer.question),
                 "lines": [formats.escape_controls(line) for line in answer.lines],
                 "errors": [formats.escape_controls(line) for line in answer.errors],
             },
-            status_code=409 if answer.errors and not answer.lines else 200,
+            status_code=409 if (answer.errors or answer.question) and not answer.lines else 200,
         )
 
     def _find_command(self, asked: dict[str, Any]) -> Callable[[], Answer]:
@@ -483,6 +522,7 @@ class Page:
         plain = {
             "pause": commands.pause,
             "drain": commands.drain,
+            "restore": self._restore,
             "resume": lambda: commands.resume(str(gate) if gate else None),
         }
         if name in plain:
@@ -493,12 +533,46 @@ class Page:
             if not 0 < len(sentence) <= MOST_WORDS:
                 return lambda: Answer(errors=("say what to change, in one sentence",))
             return lambda: commands.tweak(jobs[0], sentence)
+        if name == "choose":
+            to_folder, may_pay = asked.get("to") == "folder", asked.get("sure") is True
+            mood = self._previews.find(self._key_of(jobs[0]), int(asked["mood"])) if self._previews else None
+            if mood is None:
+                return lambda: Answer(errors=("listen again: that preview is not kept any more",))
+            return lambda: commands.choose(jobs[0], mood.instruction, to_folder=to_folder, may_pay=may_pay)
         resend, versions = asked.get("resend") is True, self._versions_of(jobs[0])
         return {
             "retry": lambda: commands.retry(jobs, resend=resend),
             "cancel": lambda: commands.cancel(jobs),
             "keep": lambda: commands.keep(jobs[0], versions),
         }[name]
+
+    def _restore(self) -> Answer:
+        self._gone = 0
+        return self._commands.restore()
+
+    def _begin_preview(self, job: str, text: str) -> Response:
+        """Begin to make previews of a file; that they are made is pushed."""
+        source, _ = self._catalog.find_job(job) or ("", None)
+        if self._previews is None or self._find_media(source) is None:
+            return _not_there()
+        key, previews = path_key(source), self._previews
+        try:
+            moods = previews.ask(key, text)
+        except NoPreview as exc:
+            return JSONResponse({"errors": [formats.escape_controls(str(exc))]}, status_code=409)
+
+        async def make() -> None:
+            await previews.make(key, source, moods)
+            self._push("file", {"key": key})
+
+        task = asyncio.create_task(make())
+        self._making.add(task)
+        task.add_done_callback(self._making.discard)
+        return JSONResponse({"lines": []})
+
+    def _key_of(self, job: str) -> str:
+        source, _ = self._catalog.find_job(job) or ("", None)
+        return path_key(source)
 
     def _jobs_of(self, asked: dict[str, Any]) -> list[str]:
         """The jobs a command is about: one, or all that share a cause."""

@@ -176,13 +176,7 @@ class WorkerProcess:
         wait_for_ledger(ledger, settings, self.stopping.wait)
         self._http = nemovideo.http_client(settings.concurrency + 20)
         self.runtime = open_runtime(settings, ledger, self._http, wake=self._wake)
-        prober = GateProber(
-            ledger,
-            self.runtime.gates,
-            self.runtime.client,
-            probe_s=settings.gate_probe_s,
-            edit_credits=settings.edit_credits,
-        )
+        prober = GateProber(ledger, self.runtime.gates, self.runtime.client, settings)
         scheduler = Scheduler(
             ledger,
             send_message,

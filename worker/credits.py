@@ -1,5 +1,6 @@
 """Credits of a job: looked at and set aside before an edit is paid, and counted afterwards."""
 
+from jobs.model import InstructionStatus
 from nemovideo import NemoVideoError
 from worker.agent_text import Action
 from worker.context import Context
@@ -52,12 +53,17 @@ def record_spending(ctx: Context) -> None:
     point = ctx.checkpoint
     if point.credits_before is None or point.credits_spent is not None:
         return
-    counts = [max(one.attempts, 1 + one.follow_ups) if one.attempts else 0 for one in point.instructions]
+    sent = sum(max(one.attempts, 1 + one.follow_ups) for one in point.instructions if one.attempts)
     alone = point.edits_before is not None and (
-        ctx.limits.budget.spending().edits - point.edits_before == sum(counts) - 1
+        ctx.limits.budget.spending().edits - point.edits_before == sent - 1
     )
     if not alone:
-        spent = sum(count * price_of(ctx, number) for number, count in enumerate(counts))
+        spent = 0
+        for number, one in enumerate(point.instructions):
+            # What is pending was refused, or was never sent; its follow-ups came after an edit that was paid.
+            taken = one.attempts and one.status is not InstructionStatus.PENDING
+            edits = one.follow_ups + (1 if taken else 0)
+            spent += price_of(ctx, number) * min(edits, 1) + ctx.settings.edit_credits * max(edits - 1, 0)
         ctx.stage(credits_spent=float(spent))
         return
     try:

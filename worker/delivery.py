@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import av
@@ -17,6 +18,7 @@ from config.settings import Settings
 from config.skills import MAX_BYTES
 from jobs.model import Job
 from storage import StorageError, Unreachable, is_remote, storage_for
+from storage.mounts import OWNER_FILE, find_unmounted, remember_mount
 from worker.errors import DiskFull, OutboxAway, OutboxBroken, OutputBroken
 
 SPARE_BYTES = 64 * 1024 * 1024
@@ -39,12 +41,19 @@ _READERS = ThreadPoolExecutor(4, "reader")
 
 
 def ensure_room(job: Job, settings: Settings) -> None:
-    """Make sure that the output will fit; asked before a paid step too. Raises DiskFull, OutboxBroken."""
+    """Make sure that the output will fit; asked before a paid step too.
+
+    Nothing is made in the place of an outbox whose disk is not mounted. Raises DiskFull, OutboxBroken.
+    """
     folder = part_path(job, settings).parent
     needed = min(job.spec.size_bytes, MAX_BYTES) + SPARE_BYTES  # a larger source is sent shrunk
+    if away := find_unmounted(str(folder), settings.state_dir):
+        outbox, point = away
+        raise DiskFull(f"{outbox}: {point} is not mounted", outbox, needed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
+        _remember_outbox(folder, settings.state_dir)
     except OSError as exc:
         raise map_os_error(exc, str(folder)) from exc
     if free < needed:
@@ -52,10 +61,18 @@ def ensure_room(job: Job, settings: Settings) -> None:
         raise DiskFull(message, str(folder), needed)
 
 
-def has_room(path: str, needed_bytes: int) -> bool | None:
+@cache
+def _remember_outbox(folder: Path, state_dir: Path) -> None:
+    """Note on which disk the outbox lies: this host's producer may be another one."""
+    outbox = next((at for at in (folder, *folder.parents) if (at / OWNER_FILE).exists()), None)
+    if outbox:
+        remember_mount(str(outbox), state_dir)
+
+
+def has_room(path: str, needed_bytes: int, state_dir: Path) -> bool | None:
     """Tell whether a folder has room and takes writes again; None when this host cannot see it."""
     folder = Path(path)
-    if not folder.is_dir():
+    if not folder.is_dir() or find_unmounted(path, state_dir):
         return None
     probe = folder / ".dropscore-probe.part"
     try:
@@ -68,11 +85,11 @@ def has_room(path: str, needed_bytes: int) -> bool | None:
         return False
 
 
-def part_path(job: Job, settings: Settings) -> Path:
-    """Return where a job's download grows: hidden, and nobody else's."""
+def part_path(job: Job, settings: Settings, export: str = "") -> Path:
+    """Return where a job's download, or that of an ``export``, grows: hidden, and nobody else's."""
     target = Path(job.spec.output)
     stem = target.name.encode()[:200].decode(errors="ignore")
-    name = f".{stem}.{job.id}.part"
+    name = f".{stem}.{job.id}.{export}.part" if export else f".{stem}.{job.id}.part"
     return _parts_folder(settings) / name if is_remote(job.spec.output) else target.with_name(name)
 
 

@@ -5,6 +5,7 @@ StepError
 ├── SourceChanged     the file is not the one that was submitted
 ├── SourceDenied      the storage that holds the source refuses us
 ├── SourceAway        the disk or the bucket that holds the source is away
+│   └── RootAway          the whole watched folder is
 ├── NothingChanged    the agent closed its stream and the timeline is as before
 ├── AgentAsked        the agent asked a question instead of editing, and the follow-up did not help
 ├── AgentFailed       the agent reported an error and changed nothing
@@ -14,6 +15,7 @@ StepError
 ├── OutputBroken      what was downloaded is not a playable video
 ├── OutboxBroken      the outbox cannot be written
 ├── OutboxAway        the storage that holds the outbox does not answer
+├── ExportsRefused    stems, MIDI or WAV were asked of a service that makes none
 ├── VersionGone       the session of the version to be changed is gone
 ├── TimelineGone      an output that is gone cannot be made again without a new edit
 ├── DiskFull          the outbox has no room; nothing half-written is left
@@ -59,6 +61,18 @@ class SourceAway(StepError):
 
     code = "source_away"
     advice = "Make sure that the folder or the bucket is there, then: dropscore retry JOB"
+
+
+class RootAway(SourceAway):
+    """The watched folder is missing or has nothing in it, or its bucket does not answer."""
+
+    code = "root_away"
+    advice = "Mount it again, or bring the bucket back; its files go on by themselves."
+
+    def __init__(self, message: str, root: str = "") -> None:
+        """``root`` is the folder: its gate closes, and files of other folders go on."""
+        super().__init__(message)
+        self.root = root
 
 
 class NothingChanged(StepError):
@@ -122,6 +136,15 @@ class OutboxAway(StepError):
 
     code = "outbox_away"
     advice = "Make sure that the folder or the bucket answers, then: dropscore retry JOB (pays nothing)."
+
+
+class ExportsRefused(StepError):
+    """The service makes no stems, MIDI or WAV files of its music; nothing was sent, and nothing paid."""
+
+    code = "exports_refused"
+    advice = (
+        "Leave --stems, --midi and --wav (DROPSCORE_EXPORT) out, or use the local studio: --backend local"
+    )
 
 
 class VersionGone(StepError):

@@ -53,6 +53,7 @@ GATES: Mapping[type[Exception], Gate] = MappingProxyType(
         refusals.TokenRefused: Gate.AUTH,
         refusals.TokenRateLimited: Gate.AUTH,
         errors.DiskFull: Gate.DISK,
+        errors.RootAway: Gate.SOURCE,
         errors.BudgetReached: Gate.BUDGET,
     }
 )

@@ -12,7 +12,9 @@ from jobs.model import LIMITED, Gate, Job, Problem, State, Step, StepRecord
 from jobs.result import write_result
 from nemovideo import Attribution
 from nemovideo.errors import RateLimited, SessionNotFound, Stopped
+from storage.mounts import find_unmounted
 from worker.context import Context
+from worker.credits import record_spending
 from worker.delivery import part_path
 from worker.errors import Crashed, InternalError, StepError
 from worker.gates import close_gate
@@ -137,7 +139,8 @@ class Runner:
             self._on_rate_limited(ctx, error)
             return
         gate = gate_of(error)
-        if gate is not None:
+        # A source is read before its upload, and once more where a session was lost: that job waits alone.
+        if gate is not None and (gate is not Gate.SOURCE or job.step is Step.UPLOAD):
             closed = close_gate(runtime.gates, gate, error, now, runtime.settings.gate_probe_s)
             problem = Problem(code=f"gate_{gate}", message=closed.message, advice=closed.advice)
             self._end(ctx, StepResult(State.PARKED, job.step, now, gate, job.attempts, job.started, problem))
@@ -149,6 +152,7 @@ class Runner:
         if retry.is_exhausted(attempt):
             log.error("failed", job=job.id, file=job.spec.name, step=job.step, reason=problem.message)
             part_path(job, ctx.settings).unlink(missing_ok=True)
+            record_spending(ctx)
             result = StepResult(State.FAILED, job.step, attempts=attempt, problem=problem)
             self._end(ctx, result, finished=True)
             return
@@ -230,6 +234,8 @@ class Runner:
             pass
 
     def _write_result(self, job: Job) -> None:
+        if find_unmounted(job.spec.result, self._runtime.settings.state_dir):
+            return  # nothing is made in its place; the ledger knows what is true
         try:
             write_result(job)
         except ResultNotWritten as exc:

@@ -9,7 +9,7 @@ from nemovideo.errors import SessionNotFound, SourceUnreadable
 from worker.agent_text import asks_for_music
 from worker.context import Context
 from worker.credits import record_spending
-from worker.errors import TimelineGone
+from worker.errors import ExportsRefused, TimelineGone
 from worker.handover import hand_over_source
 from worker.language import detect_language
 from worker.outcome import Advance, Outcome, Unconfirmed
@@ -24,7 +24,7 @@ _RESEND = "'dropscore retry JOB --resend' begins from the start, which is charge
 def ensure_session_and_upload(ctx: Context) -> None:
     """Open the session and send the source into it, as far as the checkpoint does not have it yet.
 
-    Raises what the client and `worker.sources` raise.
+    Raises ExportsRefused, and what the client and `worker.sources` raise.
     """
     group = ctx.job.spec.session_group
     opens = ctx.checkpoint.session is None
@@ -35,11 +35,14 @@ def ensure_session_and_upload(ctx: Context) -> None:
             before = digest_timeline(ctx.client.state(session.session_id))
         else:
             opened = ctx.client.open_session(language=choose_language(ctx))
+            if missing := set(ctx.job.spec.exports) - opened.exports:
+                raise ExportsRefused(f"This service makes no {', '.join(sorted(missing))} of its music.")
             session = SessionRef(
                 session_id=opened.session_id,
                 task_id=opened.task_id,
                 user_id=opened.user_id,
                 idempotent=opened.idempotent_edits,
+                file_handover=opened.file_handover,
                 backend=ctx.settings.backend,
             )
         ctx.save(session=session, sessions=ctx.checkpoint.sessions + 1, upload=None, before_upload=before)

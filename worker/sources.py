@@ -18,11 +18,12 @@ from storage import (
     NoBucket,
     NotThere,
     StorageError,
+    Unreachable,
     failure_of,
     is_remote,
     storage_for,
 )
-from worker.errors import SourceAway, SourceChanged, SourceDenied, SourceGone, StepError
+from worker.errors import RootAway, SourceAway, SourceChanged, SourceDenied, SourceGone, StepError
 
 _KINDS: Mapping[type[StorageError], type[StepError]] = MappingProxyType(
     {
@@ -40,7 +41,7 @@ _AWAY = {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, err
 def check_source(spec: JobSpec) -> None:
     """Make sure that the source is the regular file that was submitted, as it was then.
 
-    Raises SourceGone, SourceChanged; SourceAway when its folder or its store is away.
+    Raises SourceGone, SourceChanged; SourceAway when its store is away, RootAway when its whole folder is.
     """
     if is_remote(spec.source):
         _check_object(spec)
@@ -48,8 +49,9 @@ def check_source(spec: JobSpec) -> None:
     try:
         found = Path(spec.source).stat()
     except OSError as exc:
-        if exc.errno in _AWAY or _is_away(spec):
-            raise SourceAway(f"{spec.source}: its folder is away") from exc
+        _ensure_root(spec)
+        if exc.errno in _AWAY:
+            raise SourceAway(f"{spec.source}: its disk is away") from exc
         raise SourceGone(f"{spec.source}: {exc.strerror}") from exc
     if not stat.S_ISREG(found.st_mode):
         raise SourceGone(f"{spec.source}: no longer a regular file")
@@ -59,19 +61,30 @@ def check_source(spec: JobSpec) -> None:
         raise SourceChanged(f"{spec.source}: was written to after it was taken in")
 
 
-def _is_away(spec: JobSpec) -> bool:
-    """A watched folder that is missing or has nothing in it: a disk that is not mounted looks like that."""
-    if not spec.root:
-        return False
+def is_root_away(root: str) -> bool:
+    """Tell whether a watched folder is missing or has nothing in it, or its bucket does not answer.
+
+    A disk that is not mounted looks like an empty folder.
+    """
     try:
-        with os.scandir(spec.root) as entries:
+        if is_remote(root):
+            storage_for(root).exists(f"{root.rstrip('/')}/.dropscore-probe")
+            return False
+        with os.scandir(root) as entries:
             return next(entries, None) is None
-    except OSError:
+    except Unreachable:
         return True
+    except OSError:
+        return not is_remote(root)
+
+
+def _ensure_root(spec: JobSpec) -> None:
+    if spec.root and spec.source.startswith(spec.root) and is_root_away(spec.root):
+        raise RootAway(f"{spec.root} is away", spec.root)
 
 
 def _check_object(spec: JobSpec) -> None:
-    with _map_storage_errors():
+    with _map_storage_errors(spec):
         seen = storage_for(spec.source).stat(spec.source)
     if seen is None:
         raise SourceGone(f"{spec.source}: there is no such object")
@@ -85,13 +98,13 @@ def _check_object(spec: JobSpec) -> None:
 def open_source(spec: JobSpec) -> Iterator[Path | OpenFile]:
     """Open what is sent: a file of this host, or an object that is read as it is sent, without a copy.
 
-    Raises SourceGone, SourceChanged, SourceAway.
+    Raises SourceGone, SourceChanged, SourceAway, RootAway.
     """
     if spec.prepared or not is_remote(spec.source):
         yield Path(spec.prepared or spec.source)  # the source itself, or what was made of it
         return
     seen = FileStat(spec.source, spec.size_bytes, spec.mtime_ns, spec.etag)
-    with _map_storage_errors(), storage_for(spec.source).open(spec.source, seen) as file:
+    with _map_storage_errors(spec), storage_for(spec.source).open(spec.source, seen) as file:
         try:
             yield OpenFile(file, spec.size_bytes)
         except SourceUnreadable:
@@ -101,9 +114,11 @@ def open_source(spec: JobSpec) -> Iterator[Path | OpenFile]:
 
 
 @contextmanager
-def _map_storage_errors() -> Iterator[None]:
+def _map_storage_errors(spec: JobSpec) -> Iterator[None]:
     try:
         yield
     except StorageError as exc:
+        if isinstance(exc, Unreachable):
+            _ensure_root(spec)
         kind = next((ours for theirs, ours in _KINDS.items() if isinstance(exc, theirs)), SourceAway)
         raise kind(str(exc)) from exc

@@ -128,27 +128,31 @@ def draw_rows(snapshot: Snapshot, frame: Frame, begun: int, ended: int) -> Rende
     def add(mark: Text | str, name: Text, progress: Text, state: Text | str, took: Text | str) -> None:
         rows.add_row(mark, name, *([progress] if frame.bar_width else []), state, took)
 
-    for job in frame.latest[len(frame.latest) - ended :]:
+    hidden = len(snapshot.in_work) - begun
+    shown = snapshot.in_work[: begun - 1 if hidden and begun > 1 else begun]
+    over = frame.latest[len(frame.latest) - ended :]
+    shared_end = formats.measure_shared_end(
+        formats.format_name(frame.folders, job) for job in (*over, *shown)
+    )
+    for job in over:
         style = formats.STYLES.get(job.state, "")
         problem = f"  {formats.format_problem(job)}" if job.problem else ""
         # A reason may take half of the line; the name keeps its end, where names of one folder differ.
         room = frame.name_width - min(len(problem), frame.name_width // 2)
-        name = Text(formats.shorten_middle(formats.format_name(frame.folders, job), room), "dim")
+        bare = formats.shorten_middle(formats.format_name(frame.folders, job), room, shared_end)
+        name = Text(bare, "dim")
         name.append(problem, style)
         name.truncate(frame.name_width, overflow="ellipsis")
         full = bar(1.0, frame.bar_width, style) if job.state is State.DONE else Text()
         mark, took = Text(formats.MARKS[job.state], style), Text(formats.format_took(job), "dim")
         add(mark, name, full, Text(job.state, style), took)
-    hidden = len(snapshot.in_work) - begun
-    shown = snapshot.in_work[: begun - 1 if hidden and begun > 1 else begun]
     for job in shown:
         began = job.steps[0].started if job.steps else job.started or job.updated
         still = formats.format_still_working(job, snapshot.now)
         still = f"  {still}" if still else ""
         room = frame.name_width - min(len(still), frame.name_width // 2)
-        name = Text(formats.shorten_middle(formats.format_name(frame.folders, job), room)).append(
-            still, "dim"
-        )
+        bare = formats.shorten_middle(formats.format_name(frame.folders, job), room, shared_end)
+        name = Text(bare).append(still, "dim")
         name.truncate(frame.name_width, overflow="ellipsis")
         add(
             Text(formats.MARKS[job.state], "cyan"),

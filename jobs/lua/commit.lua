@@ -1,6 +1,6 @@
 -- End the running of a step, fenced: the job's next state, step and time.
 -- {id, fence, now, state, step, due (absent: it has ended), fields, accepted (kind), passed (the trial did), limits,
---  paid (what was set aside is spent), claim: {fence, owner, lease_s} (absent: the worker goes on with other work), holds}
+--  paid (what was set aside is spent), unmark (the key of a source that is seen no longer), claim: {fence, owner, lease_s} (absent: the worker goes on with other work), holds}
 -- Answers 1 when written, 2 when the worker was given the next step too, 0 when the fencing token is stale.
 local job = read_job(arg.id)
 if job and arg.claim and job.fence == arg.claim.fence and job.state == 'running' then return 2 end -- the answer was lost
@@ -33,6 +33,8 @@ else
   redis.call('HSET', key, 'state', arg.state, 'step', arg.step, 'until', arg.due or 0, 'updated', now, 'fence', '')
   redis.call('HDEL', key, 'trial', 'owner')
 end
+local mark = arg.unmark and redis.call('HGET', p .. 'sources', arg.unmark)
+if mark and string.sub(mark, -#arg.id) == arg.id then redis.call('HDEL', p .. 'sources', arg.unmark) end
 local goes_on = arg.claim and may_go_on()
 move(arg.id, job, arg.state, arg.step, arg.due)
 if not arg.due or arg.paid then settle_budget(arg.id, true) end

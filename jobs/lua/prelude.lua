@@ -1,11 +1,14 @@
 -- What every script shares. `p` (the prefix of all keys) is set above; each script takes one JSON object.
 local arg = cjson.decode(ARGV[1])
-local now = arg.now
+-- A host that was paused comes back with a clock that knows nothing of it, and may write before it has asked for the time:
+-- nobody's time is earlier than what anybody was told.
+local now = arg.now and math.max(arg.now, tonumber(redis.call('HGET', p .. 'clock', 'last') or 0) / 1000000)
 
 local KIND = {upload = 'upload', edit = 'edit', render = 'render', poll = 'render', download = 'download'}
 local LIMITED = {upload = true, edit = true, render = true, download = true} -- steps that are admitted within a limit
 local ENDED = {done = true, failed = true, cancelled = true, unconfirmed = true}
 local BACK_OFF_S, RENDER_HOLD_S, FAR_S = 10, 600, 86400
+local FIRST = 0 -- the due time of what goes before all others
 local AHEAD_S = 3600 -- a file dropped by hand stands so far before the backlog wherever both wait
 
 local function job_key(id) return p .. 'job:' .. id end
@@ -24,9 +27,18 @@ local function write_fields(id, fields)
 end
 
 local function read_job(id)
-  local at = redis.call('HMGET', job_key(id), 'state', 'step', 'lane', 'group', 'fence', 'until')
+  local at = redis.call('HMGET', job_key(id), 'state', 'step', 'lane', 'group', 'fence', 'until', 'held')
   if not at[1] then return nil end
-  return {state = at[1], step = at[2] or 'download', lane = at[3], group = at[4] or '', fence = at[5], expires = tonumber(at[6] or 0)}
+  return {
+    state = at[1], step = at[2] or 'download', lane = at[3], group = at[4] or '', fence = at[5], expires = tonumber(at[6] or 0), held = at[7],
+  }
+end
+
+-- A job whose folder is away waits in the held set of that gate; whatever else happens to it takes it out.
+local function release(id, job)
+  if not job.held then return end
+  redis.call('ZREM', p .. 'held:' .. job.held, id)
+  redis.call('HDEL', job_key(id), 'held')
 end
 
 -- Files of one shared session go one after the other: the first in line is due, the rest wait for it to end.
@@ -56,6 +68,7 @@ end
 -- `due` is nil for a job that has ended. A render keeps its place in flight from one poll to the next.
 local function move(id, job, state, step, due)
   local before, after = due_set(job.step, job.lane), due_set(step, job.lane)
+  release(id, job)
   if not due then
     redis.call('ZREM', before, id)
   else
@@ -103,16 +116,17 @@ local function claim_output(id, source, outputs)
   return ''
 end
 
--- The closed gates that hold each step.
+-- The closed gates that hold each step; and the folders that are away, by the names of their gates.
 local function closed_gates()
-  local held, rows = {}, redis.call('HGETALL', p .. 'gates')
+  local held, away, rows = {}, {}, redis.call('HGETALL', p .. 'gates')
   for i = 1, #rows, 2 do
+    if rows[i]:sub(1, 7) == 'source:' then away[rows[i]] = rows[i]:sub(8) end
     for _, step in ipairs(arg.holds[rows[i]] or {}) do
       held[step] = held[step] or {}
       table.insert(held[step], {name = rows[i], probe_at = cjson.decode(rows[i + 1]).probe_at})
     end
   end
-  return held
+  return held, away
 end
 
 -- A concurrency limit as it is now: until the first refusal it grows with each acceptance; from then on half as much
@@ -132,8 +146,13 @@ local function read_limit(kind)
   return limit
 end
 
+-- Whoever held what expires here died, or its message was lost: such a job goes before all others at its step.
 local function count_in_flight(kind)
-  redis.call('ZREMRANGEBYSCORE', p .. 'inflight:' .. kind, '-inf', '(' .. now)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'inflight:' .. kind, '-inf', '(' .. now)) do
+    redis.call('ZREM', p .. 'inflight:' .. kind, id)
+    local job = read_job(id)
+    if job and KIND[job.step] == kind then redis.call('ZADD', due_set(job.step, job.lane), 'XX', FIRST, id) end
+  end
   return redis.call('ZCARD', p .. 'inflight:' .. kind)
 end
 

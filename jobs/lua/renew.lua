@@ -6,6 +6,7 @@ for id, fence in pairs(arg.held) do
   if job and job.fence == fence and job.state == 'running' then
     redis.call('HSET', job_key(id), 'until', ends)
     redis.call('ZREM', p .. 'admitted', id)
+    release(id, job)
     redis.call('ZADD', due_set(job.step, job.lane), ends, id)
     if KIND[job.step] then redis.call('ZADD', p .. 'inflight:' .. KIND[job.step], ends, id) end
   else

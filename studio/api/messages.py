@@ -80,9 +80,13 @@ class TakeFile(Body):
 
 
 class GiveFile(Body):
-    """The name under which a render is wanted in that folder."""
+    """The name under which a render, or a file that was exported beside it, is wanted in that folder."""
 
     name: HandedOver
+    export: Annotated[str, Field(max_length=40)] | None = None
+
+
+ExportKind = Literal["stems", "midi", "wav"]
 
 
 class Output(Body):
@@ -90,6 +94,8 @@ class Output(Body):
 
     format: Literal["mp4"]
     quality: Literal["low", "medium", "high"]
+    exports: Annotated[list[ExportKind], Field(max_length=10)] = []
+    """What is made of the music beside the film; an extension of ours (`studio.model.EXPORTS`)."""
 
 
 class SubmitRender(Body):

@@ -16,7 +16,7 @@ from studio.api.call import ATTRIBUTION, Call, no_body
 from studio.api.messages import GiveFile, SubmitRender, read_body
 from studio.errors import BadRequest, ExportBlocked, NotFound
 from studio.faults import Fault, chance
-from studio.model import Render, RenderStatus
+from studio.model import EXPORTS, Render, RenderStatus, export_path
 from studio.store import RenderOrder
 from studio.timeline import check_draft, media_ids
 
@@ -115,7 +115,8 @@ async def submit_render(call: Call) -> Response:
     session = await studio.remember(studio.store.sessions.get, call.account.id, body.sessionId)
     await studio.remember(_check_media, call, body)
     fate = _FATES.get(call.fault.kind) if call.fault else None
-    order = RenderOrder(body.id, call.account.id, session.id, body.draft, body.output.quality, fate)
+    exports = tuple(sorted(set(body.output.exports)))
+    order = RenderOrder(body.id, call.account.id, session.id, body.draft, body.output.quality, fate, exports)
     render = await studio.remember(studio.store.renders.submit, order)
     studio.renders.notice()
     return _answer(call, render)
@@ -144,10 +145,19 @@ async def download_render(call: Call) -> Response:
     return send_file(call, path, "output.mp4")
 
 
+async def download_export(call: Call) -> Response:
+    """Answer a file that was exported beside a render; an extension of ours."""
+    name = call.request.path_params["name"]
+    return send_file(call, _find_export(call, await _render(call), name), name)
+
+
 async def hand_over_render(call: Call) -> Response:
     """Link the file into the folder that is shared with clients on this machine; an extension of ours."""
     body = await read_body(call.request, GiveFile)
-    path = call.studio.render_path(await _render(call))
+    render = await _render(call)
+    path = call.studio.render_path(render)
+    if body.export is not None:
+        path = _find_export(call, render, body.export)
     if path is None or not path.is_file():
         raise NotFound("The render is not complete; ask for its status.")
     handover.give(path, call.studio.handover_dir, body.name)
@@ -159,6 +169,20 @@ async def _render(call: Call) -> Render:
     return await studio.remember(
         studio.store.renders.get, call.account.id, call.request.path_params["render"]
     )
+
+
+def _list_exports(call: Call, render: Render) -> dict[str, Path]:
+    """Answer the files that were made beside a completed render, by their names."""
+    film = call.studio.renders.path_of(render)
+    found = {name: export_path(film, name) for kind in render.exports for name in EXPORTS[kind]}
+    return {name: path for name, path in found.items() if path.is_file()}
+
+
+def _find_export(call: Call, render: Render, name: str) -> Path:
+    path = _list_exports(call, render).get(name)
+    if path is None:
+        raise NotFound("There is no such export of this render.")
+    return path
 
 
 async def _check_allowed(call: Call) -> None:
@@ -187,6 +211,8 @@ def _answer(call: Call, render: Render) -> Response:
     if render.error:
         job["error"] = render.error
     url = _url(call, render) if render.status is RenderStatus.COMPLETED else None
+    if url and render.exports:
+        job["exports"] = sorted(_list_exports(call, render))
     if _shape(call, render) == "top":
         return JSONResponse({**job, "output": {"url": url}} if url else job)
     return JSONResponse({"success": True, "data": {**job, "outputUrl": url} if url else job})

@@ -17,7 +17,7 @@ from studio.api.call import Call, no_body
 from studio.api.messages import ClaimToken, OpenSession, TakeFile, UploadUrls, envelope, read_body
 from studio.errors import BadRequest
 from studio.intake import Arrived, MultipartIntake, fetch, open_up
-from studio.model import Media, Upload
+from studio.model import EXPORTS, Media, Upload
 from studio.store import MintLimits
 from studio.timeline import AUDIO, VIDEO, tracks
 
@@ -76,6 +76,8 @@ async def open_session(call: Call) -> Response:
         "task_id": session.task,
         "user_id": call.account.id,
         "idempotent_edits": True,  # an extension of ours: see `api.edits`
+        "file_handover": True,  # and another: see `studio.handover`
+        "exports": [] if studio.settings.simulate else list(EXPORTS),  # a third: see `api.renders`
     }
     if not studio.settings.session_envelope or call.struck_by("no_envelope"):
         return JSONResponse(data)

@@ -11,7 +11,8 @@ import numpy as np
 from studio.music.band import Band
 from studio.music.drummer import Drummer
 from studio.music.form import plan_form
-from studio.music.mixer import perform
+from studio.music.midi import Passage
+from studio.music.mixer import Desk, perform, perform_stems
 from studio.music.modes import RATE
 from studio.music.moods import Mood, style_mood
 from studio.music.patterns import load_patterns
@@ -20,7 +21,7 @@ from studio.music.score import SCALES, Hit, Note, Score, Seconds
 from studio.music.tempo import beat_times
 from studio.music.voices import VOICES, Stereo
 
-_DIES_S = 0.6  # the last chord is let go so long before the end
+_LET_GO_S, _DIES = 0.4, 0.5  # so long before the end the last chord is let go, and so much of the room's time
 # Who plays, and under which name one leaves it out.
 _PARTS = {"chords": "chords", "pad": "chords", "bass": "bass", "lead": "lead"}
 _CHANGEABLE = frozenset({"scale", "drum_pattern", "chord_voice", "bass_voice", "lead_voice", "pad_voice"})
@@ -54,6 +55,12 @@ class MusicSpec:
         playable = all(value in values.get(name, VOICES) for name, value in known.items())
         return replace(style, **known) if playable else style
 
+    @property
+    def desk(self) -> Desk:
+        """Return how its style is mixed."""
+        style = self.style
+        return Desk(style.wet, style.room_s, style.bass_db, style.high_db)
+
 
 @dataclass(frozen=True, slots=True)
 class Composed:
@@ -69,6 +76,16 @@ class Composed:
         """Return the times of its beats, in s."""
         return beats_of(self.spec, duration_s)
 
+    def stems(self, duration_s: float) -> Iterator[Stereo]:
+        """Yield the piece taken apart, (stems, samples, 2); see `mixer.perform_stems`."""
+        return perform_stems(write(self.spec, duration_s), duration_s, self.spec.desk)
+
+    def passage(self, start_s: float, duration_s: float) -> Passage:
+        """Return what is played when the piece begins at `start_s` of a film, for a MIDI file."""
+        grid = beats_of(self.spec, duration_s)
+        bars = plan_form(grid, self.spec.cuts_s, closes=self.spec.closes)
+        return Passage(start_s, grid, bars, write(self.spec, duration_s))
+
 
 def compose(spec: MusicSpec, duration_s: float) -> Stereo:
     """Return the whole piece as float32, (samples, 2), within ±1, exactly `duration_s` long."""
@@ -83,8 +100,7 @@ def compose(spec: MusicSpec, duration_s: float) -> Stereo:
 
 def blocks(spec: MusicSpec, duration_s: float) -> Iterator[Stereo]:
     """Yield the piece in blocks of at most 4 s, so that an hour needs no more memory than a minute."""
-    mood = spec.style
-    yield from perform(write(spec, duration_s), duration_s, wet=mood.wet, room_s=mood.room_s)
+    yield from perform(write(spec, duration_s), duration_s, spec.desk)
 
 
 def beats_of(spec: MusicSpec, duration_s: float) -> Seconds:
@@ -109,7 +125,7 @@ def write(spec: MusicSpec, duration_s: float) -> Score:
             notes += perform_notes(
                 (stroke._replace(velocity=stroke.velocity * factor) for stroke in played),
                 mood, player, grid, np.random.default_rng((spec.seed, number)),
-                dies_s=_DIES_S if spec.closes else 0.0,
+                dies_s=_LET_GO_S + _DIES * mood.room_s if spec.closes else 0.0,
             )  # fmt: skip
     hits: list[Hit] = []
     if "drums" not in spec.without and mood.drum_pattern:

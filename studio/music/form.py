@@ -9,7 +9,7 @@ import numpy as np
 
 from studio.music.score import BAR, Seconds
 
-_RING_S = 1.9  # the last chord has at least so long to die away
+_RING_S = 2.6  # the last chord has at least so long to die away
 _MET_S = 0.05
 _HEIGHT = 0.66  # of the piece
 _EARLIEST, _LATEST = 0.4, 0.85

@@ -17,8 +17,8 @@ class Mood:
     """One way to sound: tempo, scale, harmony, groove, and who plays which part (see `styles.toml`).
 
     `major` and `minor` are progressions for either mode, `close` the last two bars in both. Voices name
-    entries of `studio.music.voices.VOICES`, patterns those of `patterns.toml`. `wet` is the share of sound
-    that goes through the room.
+    entries of `studio.music.voices.VOICES`, patterns those of `patterns.toml`. `wet`, `room_s`, `bass_db`
+    and `high_db` are how it is mixed (`studio.music.mixer.Desk`).
     """
 
     name: str
@@ -45,6 +45,8 @@ class Mood:
     loose_ms: float = 6.0
     wet: float = 0.2
     room_s: float = 1.4
+    bass_db: float = 0.0
+    high_db: float = 0.0
 
     @property
     def instruments(self) -> tuple[str, ...]:

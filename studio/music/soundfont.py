@@ -38,6 +38,7 @@ _LOOP_AT_LEAST_S = 0.6
 LONGEST_RELEASE_S = 0.7
 _VORBIS = 0x10
 _DIES_CENTIBELS = 400
+_OPEN = 6.0  # times a tone's frequency: no filter closes further, as what would open it is left out
 
 # Generators, by their numbers in chapter 8.1.2 of the specification.
 _START, _END, _START_LOOP, _END_LOOP, _START_FAR, _END_FAR = 0, 1, 2, 3, 4, 12
@@ -192,7 +193,8 @@ class SoundFont:
         mono *= _envelope(says, samples, turn) * np.float32(
             10.0 ** (-0.4 * says.get(_ATTENUATION, 0) / 200.0)
         )
-        cutoff_hz = 8.176 * 2.0 ** (says[_CUTOFF] / 1200.0)
+        tone_hz = 440.0 * 2.0 ** ((key - 69) / 12.0)
+        cutoff_hz = max(8.176 * 2.0 ** (says[_CUTOFF] / 1200.0), _OPEN * tone_hz)
         if cutoff_hz < 15_000:
             mono = _low_pass(mono, cutoff_hz)
         pan = max(-0.5, min(0.5, says.get(_PAN, 0) / 1000.0))

@@ -23,6 +23,7 @@ from av.packet import Packet
 
 from studio.errors import RenderCancelled, RenderFailed
 from studio.media import MediaInfo, picture_stream
+from studio.model import EXPORTS, export_path
 from studio.render.picture import can_copy, canvas_of, draw_title, drawn
 from studio.render.plan import Plan, read_plan
 from studio.render.sound import mix
@@ -45,6 +46,7 @@ def render(
     *,
     infos: Mapping[str, MediaInfo] | None = None,
     small: bool = False,
+    exports: frozenset[str] = frozenset(),
     progress: Report,
     cancelled: Cancelled,
 ) -> None:
@@ -52,20 +54,24 @@ def render(
 
     Files that `infos` tells of are not probed again. A `small` one is a first look: 640x360 at most, unless
     the picture can be copied, which is faster than drawing a small one. `progress` gets 0 … 100, never less
-    than before. `out` appears whole, by rename; on any error, and when `cancelled` says so, nothing is left
-    behind. Raises RenderFailed or RenderCancelled.
+    than before. `out` appears whole, by rename, after the files of `exports` (keys of EXPORTS), which are
+    named as it is: `name.drums.wav` beside `name.mp4`. On any error, and when `cancelled` says so, nothing is
+    left behind. Raises RenderFailed or RenderCancelled.
     """
     try:
         with tempfile.TemporaryDirectory(prefix=".render-", dir=out.parent) as name:
             folder = Path(name)
             plan = replace(read_plan(draft, media, infos or {}), small=small)
             mix_share = _MIX_SHARE_COPIED if can_copy(plan) else _MIX_SHARE_DRAWN
-            sound = mix(plan, folder, lambda share: progress(share * mix_share), cancelled)
+            sound = mix(plan, folder, lambda share: progress(share * mix_share), cancelled, exports)
             film = _film(
                 plan, sound, folder, lambda s: progress(mix_share + s * (99.0 - mix_share)), cancelled
             )
             if cancelled():
                 raise RenderCancelled("the render was cancelled")
+            for made in (folder / name for kind in exports for name in EXPORTS[kind]):
+                with suppress(FileNotFoundError):  # without music, and of one's own song, not all are made
+                    made.replace(export_path(out, made.name))
             film.replace(out)
     except OSError as exc:
         raise RenderFailed(f"the film could not be written: {exc.strerror or exc}") from exc

@@ -33,6 +33,7 @@ from studio.analyse.samples import (
     true_peaks,
 )
 from studio.errors import RenderCancelled, RenderFailed
+from studio.render.export import export_music
 from studio.render.plan import Bed, Clip, Plan
 
 RATE = 48_000
@@ -60,6 +61,7 @@ _HALF = 6  # hops of 2 ms on either side that the smoothing takes in
 _AHEAD, _HOLD = _HALF + 1, 30  # one more, as the gain is drawn between hops
 
 _COMPOSED, _LAID = 0.45, 0.7  # shares of the work that are done after the first and the second round
+_MIXED = 0.6  # the share of it that is done when what is exported beside it begins
 
 Report = Callable[[float], None]
 Cancelled = Callable[[], bool]
@@ -251,7 +253,7 @@ class _Music:
     """A bed of music, composed once, then laid under the original with volume, fades and ducks."""
 
     def __init__(self, bed: Bed, speech_s: Spans, sound: SampleBuffer) -> None:
-        self._bed = bed
+        self.bed = bed
         self._first = round(bed.start_s * RATE)
         self._sound = sound
         self._ducks = (
@@ -267,30 +269,30 @@ class _Music:
         """Fill the buffer; `progress` gets 0 … 1."""
         meter = Meter(RATE // _BED_METER_STEP, with_peaks=False)
         try:
-            for block in ahead(self._bed.piece.blocks(self._bed.length_s)):
+            for block in ahead(self.bed.piece.blocks(self.bed.length_s)):
                 _stop_if(cancelled)
                 meter.take(block[::_BED_METER_STEP])
                 self._sound.append(block)
-                progress(self._sound.samples / RATE / max(self._bed.length_s, 0.001))
+                progress(self._sound.samples / RATE / max(self.bed.length_s, 0.001))
         except av.FFmpegError as exc:
             raise RenderFailed("the song cannot be read any more; ask for another one") from exc
         self.lufs = meter.lufs()
 
     def set_level(self, loudest_lufs: float) -> None:
         """Bring the loudest part of the music to the common loudness; this part keeps its distance."""
-        self._gain = self._bed.volume * _to_common(loudest_lufs)
+        self._gain = self.bed.volume * _to_common(loudest_lufs)
 
     def add_to(self, block: Samples, at: int) -> None:
         begin = max(at, self._first)
         end = min(at + len(block), self._first + self._sound.samples)
         if begin < end:
             samples = self._sound.read(begin - self._first, end - begin)
-            block[begin - at : end - at] += samples * self._curve(begin, end)
+            block[begin - at : end - at] += samples * self.curve(begin, end)
             self._sound.drop_before(end - self._first)
 
-    def _curve(self, begin: int, end: int) -> Mono | np.float32:
+    def curve(self, begin: int, end: int) -> Mono | np.float32:
         """Return the gain of these samples: one number where it stays the same, else (samples, 1)."""
-        bed, from_s, to_s = self._bed, begin / RATE, end / RATE
+        bed, from_s, to_s = self.bed, begin / RATE, end / RATE
         ducked = self._ducks is not None and any(
             start_s < to_s and from_s < end_s for start_s, end_s in _pairs(self._ducks[0])
         )
@@ -309,26 +311,23 @@ class _Music:
         return gain.astype(np.float32)[:, None]
 
 
-def mix(plan: Plan, folder: Path, progress: Report, cancelled: Cancelled) -> Path:
+def mix(
+    plan: Plan,
+    folder: Path,
+    progress: Report,
+    cancelled: Cancelled,
+    exports: frozenset[str] = frozenset(),
+) -> Path:
     """Return the finished sound of `plan` at -14 LUFS, AAC, in `folder`; `progress` gets 0 … 1.
 
-    Raises RenderCancelled, and RenderFailed when a song of the library cannot be read.
+    The files of `exports` (kinds of `render.export`) are put beside it. Raises RenderCancelled, and
+    RenderFailed when a song of the library cannot be read.
     """
+    whole_progress = progress
+    if exports:  # the last share of the work
+        progress = lambda share: whole_progress(_MIXED * share)  # noqa: E731 - a function of one line
     samples = max(1, round(plan.length_s * RATE))
-    spans: list[tuple[float, float]] = []
-    for clip in plan.sounds:
-        moved_s = clip.start_s - clip.offset_s
-        last_s = clip.start_s + clip.length_s
-        for start_s, end_s in clip.source.findings.speech_s:
-            if end_s + moved_s > clip.start_s and start_s + moved_s < last_s:
-                spans.append((start_s + moved_s, min(last_s, end_s + moved_s)))
-    joined: list[tuple[float, float]] = []
-    for start_s, end_s in sorted(spans):
-        if joined and start_s - joined[-1][1] < _DUCK_GAP_S:
-            joined[-1] = (joined[-1][0], max(end_s, joined[-1][1]))
-        else:
-            joined.append((start_s, end_s))
-    speech_s = tuple(joined)
+    speech_s = _find_speech(plan)
     memory, meter = Memory(), Meter(RATE)
     with ExitStack() as buffers:
         beds = [
@@ -347,7 +346,7 @@ def mix(plan: Plan, folder: Path, progress: Report, cancelled: Cancelled) -> Pat
                 whole.append(block)
                 progress(_COMPOSED + (_LAID - _COMPOSED) * whole.samples / samples)
         out = folder / "sound.m4a"
-        _encode(
+        final = _encode(
             whole,
             meter,
             target_lufs(plan),
@@ -355,7 +354,32 @@ def mix(plan: Plan, folder: Path, progress: Report, cancelled: Cancelled) -> Pat
             lambda share: progress(_LAID + (1.0 - _LAID) * share),
             cancelled,
         )
+    if exports:
+
+        def report_export(share: float) -> None:
+            _stop_if(cancelled)
+            whole_progress(_MIXED + (1.0 - _MIXED) * share)
+
+        export_music(exports, beds, plan.length_s, final.apply, folder, report_export)
     return out
+
+
+def _find_speech(plan: Plan) -> Spans:
+    """Return where somebody speaks on the timeline; pauses too short to come back in are left out."""
+    spans: list[tuple[float, float]] = []
+    for clip in plan.sounds:
+        moved_s = clip.start_s - clip.offset_s
+        last_s = clip.start_s + clip.length_s
+        for start_s, end_s in clip.source.findings.speech_s:
+            if end_s + moved_s > clip.start_s and start_s + moved_s < last_s:
+                spans.append((start_s + moved_s, min(last_s, end_s + moved_s)))
+    joined: list[tuple[float, float]] = []
+    for start_s, end_s in sorted(spans):
+        if joined and start_s - joined[-1][1] < _DUCK_GAP_S:
+            joined[-1] = (joined[-1][0], max(end_s, joined[-1][1]))
+        else:
+            joined.append((start_s, end_s))
+    return tuple(joined)
 
 
 def _lay(parts: list[_Original | _Music], samples: int, cancelled: Cancelled) -> Generator[Samples]:
@@ -370,8 +394,8 @@ def _lay(parts: list[_Original | _Music], samples: int, cancelled: Cancelled) ->
 
 def _encode(
     whole: SampleBuffer, meter: Meter, lufs: float, out: Path, progress: Report, cancelled: Cancelled
-) -> None:
-    """Encode the mix at its final gain; what AAC adds to a peak is measured and taken off again."""
+) -> Master:
+    """Encode the mix at its final gain, and return that; what AAC adds to a peak is taken off again."""
     ceiling_db = _CEILING_DBTP
     energies, peaks = meter.levels()
     for _ in range(_ENCODE_ROUNDS):
@@ -402,6 +426,7 @@ def _encode(
             break
         ceiling_db -= over_db + 0.1
     progress(1.0)
+    return final
 
 
 def _peak_db(path: Path, cancelled: Cancelled) -> float:

@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS charges (
 CREATE TABLE IF NOT EXISTS renders (
     number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, account TEXT NOT NULL, session TEXT NOT NULL,
     draft TEXT NOT NULL, quality TEXT NOT NULL, status TEXT NOT NULL, error TEXT, fate TEXT,
-    secret TEXT UNIQUE NOT NULL, created REAL NOT NULL, ended REAL);
+    secret TEXT UNIQUE NOT NULL, created REAL NOT NULL, ended REAL, exports TEXT);
 CREATE INDEX IF NOT EXISTS renders_by_status ON renders (status, number);
 CREATE INDEX IF NOT EXISTS renders_by_session ON renders (session, status);
 CREATE TABLE IF NOT EXISTS claims (
@@ -53,6 +53,7 @@ _LATER_COLUMNS = (
     ("charges", "files"),
     ("charges", "said"),
     ("media", "stamp"),
+    ("renders", "exports"),
 )
 """Columns that a file of an earlier version lacks; all of them are texts that may be missing."""
 

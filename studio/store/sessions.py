@@ -11,7 +11,7 @@ from pathlib import Path
 
 from studio.errors import Conflict, NotFound, SessionUnknown
 from studio.media import MediaInfo
-from studio.model import Draft, Look, Media, Render, RenderStatus, Session, Upload
+from studio.model import EXPORTS, Draft, Look, Media, Render, RenderStatus, Session, Upload
 from studio.store.database import Database
 from studio.timeline import fresh_draft
 
@@ -70,6 +70,22 @@ class Sessions:
         row = self._database.one("SELECT * FROM media WHERE secret = ?", secret)
         return _media(row) if row else None
 
+    def list_settled(self, before_s: float) -> list[Path]:
+        """Answer the files of sessions whose last render ended before that time, the oldest first."""
+        sql = (
+            "SELECT media.path FROM media JOIN renders ON renders.session = media.session"
+            " GROUP BY media.id HAVING max(coalesce(renders.ended, 9e99)) < ? ORDER BY media.number"
+        )
+        return [Path(row["path"]) for row in self._database.all(sql, before_s)]
+
+    def forget(self, sources: Sequence[Path]) -> None:
+        """Forget the sessions that these files came in; their renders stay known."""
+        with self._database.transaction():
+            for path in sources:
+                sql = "DELETE FROM sessions WHERE id IN (SELECT session FROM media WHERE path = ?)"
+                self._database.run(sql, str(path))
+                self._database.run("DELETE FROM media WHERE path = ?", str(path))
+
     def file_names(self) -> list[str]:
         """Answer the names under which uploads are kept."""
         return [Path(row["path"]).name for row in self._database.all("SELECT path FROM media")]
@@ -122,6 +138,7 @@ class RenderOrder:
     draft: Draft
     quality: str
     fate: str | None = None
+    exports: tuple[str, ...] = ()
 
 
 class Renders:
@@ -136,11 +153,12 @@ class Renders:
         """Queue a render, or raise `Conflict` when its id was used before."""
         sql = (
             "INSERT OR IGNORE INTO renders"
-            " (id, account, session, draft, quality, status, fate, secret, created)"
-            " VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, ?)"
+            " (id, account, session, draft, quality, status, fate, exports, secret, created)"
+            " VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?)"
         )
         asked = (order.id, order.account, order.session, json.dumps(order.draft), order.quality, order.fate)
-        if not self._database.run(sql, *asked, secrets.token_urlsafe(24), self._clock()):
+        wanted = ",".join(order.exports) or None
+        if not self._database.run(sql, *asked, wanted, secrets.token_urlsafe(24), self._clock()):
             raise Conflict(f"Render id {order.id} was used before; ask for its status.")
         return self.get(order.account, order.id)
 
@@ -190,8 +208,12 @@ class Renders:
 
     def file_names(self) -> list[str]:
         """Answer the names of the files of completed renders."""
-        rows = self._database.all("SELECT secret FROM renders WHERE status = 'completed'")
-        return [f"{row['secret']}.mp4" for row in rows]
+        rows = self._database.all("SELECT secret, exports FROM renders WHERE status = 'completed'")
+        names = [f"{row['secret']}.mp4" for row in rows]
+        for row in rows:
+            for kind in _split(row["exports"]):
+                names += [f"{row['secret']}.{name}" for name in EXPORTS[kind]]
+        return names
 
     def requeue(self) -> None:
         """Queue again what was being rendered when the studio was stopped."""
@@ -205,6 +227,7 @@ def _render(row: sqlite3.Row) -> Render:
         session=row["session"],
         draft=json.loads(row["draft"]),
         quality=row["quality"],
+        exports=_split(row["exports"]),
         status=RenderStatus(row["status"]),
         error=row["error"],
         fate=row["fate"],
@@ -212,3 +235,7 @@ def _render(row: sqlite3.Row) -> Render:
         created=row["created"],
         ended=row["ended"],
     )
+
+
+def _split(words: str | None) -> tuple[str, ...]:
+    return tuple(words.split(",")) if words else ()

@@ -39,7 +39,7 @@ class Proxy:
     def close(self) -> None:
         """End it all."""
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(30)
         for end in (self._listening, *(end for pair in self._pairs for end in pair)):
             end.close()
 

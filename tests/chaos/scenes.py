@@ -32,12 +32,16 @@ def seen(stage: Stage, ids: list[str], went_on_s: float) -> Seen:
 
 
 def editing(stage: Stage, ids: list[str], count: int) -> bool:
-    """Whether so many jobs have an edit's stream open."""
+    """Whether so many jobs have an edit's stream open, and the service has taken as many messages.
+
+    A job is marked as sending just before the message leaves: on a slow machine the two can be far apart.
+    """
     jobs = stage.jobs(ids)
     streams = [
         job for job in jobs if job.step is Step.EDIT and job.checkpoint.instructions[0].status == "sending"
     ]
-    return sum(job.state is State.RUNNING for job in streams) >= count
+    running = sum(job.state is State.RUNNING for job in streams)
+    return running >= count and stage.requests("run_sse") >= count
 
 
 def frozen_worker(stage: Stage, clip: Path, lease_s: float, count: int = 2) -> Seen:
@@ -51,7 +55,7 @@ def frozen_worker(stage: Stage, clip: Path, lease_s: float, count: int = 2) -> S
     took = stage.wait(lambda: all(job.fence != fences[job.id] for job in stage.jobs(ids)), lease_s * 3 + 60)
     time.sleep(lease_s)
     os.kill(first.pid, signal.SIGCONT)
-    stage.wait(lambda: "stale write refused" in stage.logs() or "lease lost" in stage.logs(), 40)
+    stage.wait(lambda: "stale write refused" in stage.logs() or "lease lost" in stage.logs(), 90)
     return seen(stage, ids, took)
 
 
@@ -61,7 +65,7 @@ def redis_outage(stage: Stage, clip: Path, away_s: float, count: int) -> Seen:
     worker = stage.worker()
     stage.wait(lambda: editing(stage, ids, count), 120)
     stage.redis.kill()
-    stage.redis.wait(10)
+    stage.redis.wait(30)
     time.sleep(away_s)
     stage.redis, _ = start_redis(stage.folder / "redis")
     more = stage.submit(clip, 1, start=count)

@@ -56,7 +56,7 @@ class Stage:
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
-            process.wait(20)
+            process.wait(30)
         self.http.close()
         self.client.close()
 

@@ -28,10 +28,10 @@ def test_a_worker_begins_nothing_before_it_has_seen_the_servers_clock(tmp_path: 
         assert abs(ledger.now() - time.time()) < 5
         assert ledger.is_durable
     finally:
-        asking.join(5)
+        asking.join(30)
         client.close()
         server.kill()
-        server.wait(10)
+        server.wait(30)
 
 
 def test_a_wall_clock_that_is_set_moves_nothing(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 const list = $("list"), sheet = $("sheet"), find = $("find");
-const GAP = 16, CARD_WIDTH = 236, TEXT_HEIGHT = 78, PAGE = 100, AT_ONCE = 3;
+const GAP = 16, CARD_WIDTH = 236, TEXT_HEIGHT = 78, PAGE = 100, AT_ONCE = 3, HIDDEN_MS = 2000;
 const VIEWS = [["all", "All"], ["needs_you", "Needs you"], ["working", "In work"], ["waiting", "Waiting"],
   ["done", "Done"], ["cancelled", "Cancelled"]];
 const MARKS = { queued: "·", running: "›", waiting: "›", parked: "‖", unconfirmed: "?", done: "✓", failed: "✗",
@@ -47,6 +47,7 @@ async function command(asked) {
       body: JSON.stringify(asked),
     });
     const said = await answer.json();
+    if (said.question) return await makeSure(said.question) && command({ ...asked, sure: true });
     for (const line of (said.lines || []).slice(0, 3)) toast(line);
     if ((said.lines || []).length > 3) toast(`and ${said.lines.length - 3} more`);
     for (const line of (said.errors || (said.error ? [said.error] : [])).slice(0, 3)) toast(line, true);
@@ -66,7 +67,7 @@ document.addEventListener("click", async (event) => {
   if (said.sentence) return void putSentence(said.sentence);
   if (said.sure && !(await makeSure(said.sure))) return;
   const asked = { command: said.command };
-  for (const name of ["job", "gate", "code", "state"]) if (name in said) asked[name] = said[name];
+  for (const name of ["job", "gate", "code", "state", "mood", "to"]) if (name in said) asked[name] = said[name];
   if ("resend" in said) asked.resend = true;
   target.disabled = true;
   await command(asked);
@@ -303,8 +304,11 @@ function onPanel({ name, html }) {
   if (focused) $(focused)?.focus({ preventScroll: true });
 }
 
+// A tab that nobody sees holds no stream: a browser opens six connections to a page, for all its tabs together.
+let events = null;
 function listen() {
-  const events = new EventSource("/api/events");
+  if (document.hidden || (events && events.readyState !== EventSource.CLOSED)) return;
+  events = new EventSource("/api/events");
   let wasLost = false;
   events.addEventListener("hello", (event) => {
     if (JSON.parse(event.data).revision !== state.revision) reload();
@@ -316,6 +320,7 @@ function listen() {
     for (const line of $("uploads").children) if (line.dataset.taken === name) line.remove();
     toast(words);
   });
+  events.addEventListener("file", (event) => { if (JSON.parse(event.data).key === shown.key) refreshSheet(); });
   events.addEventListener("ledger", (event) => { $("away").hidden = !JSON.parse(event.data).away; });
   events.addEventListener("open", () => { $("away").hidden = true; if (wasLost) reload(); wasLost = false; });
   events.addEventListener("error", () => {
@@ -323,8 +328,13 @@ function listen() {
     $("away").hidden = false;
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
   });
-  addEventListener("pagehide", () => events.close(), { once: true });
 }
+addEventListener("pagehide", () => events?.close());
+addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) listen();
+  else setTimeout(() => { if (document.hidden) events?.close(); }, HIDDEN_MS);
+});
 
 // --- one file -------------------------------------------------------------------------------------
 
@@ -364,7 +374,7 @@ function putParts(html) {
     fresh.set(name, text);
     let old = body.querySelector(`[data-part="${name}"]`);
     if (shown.parts.get(name) !== text || !old) {
-      const typed = name === "say" && old ? old.querySelector("input").value : "";
+      const box = old?.querySelector("input"), typed = box && box.value !== box.defaultValue ? box.value : "";
       const focused = old?.contains(document.activeElement) ? document.activeElement.id : "";
       const isOpen = old?.querySelector("details")?.open;
       const next = document.importNode(part, true);
@@ -372,7 +382,7 @@ function putParts(html) {
       else if (before) before.after(next);
       else body.prepend(next);
       old = next;
-      if (typed) next.querySelector("input").value = typed;
+      if (typed && next.querySelector("input")) next.querySelector("input").value = typed;
       if (isOpen) next.querySelector("details").open = true;
       if (name === "player") equipPlayer(next);
       if (focused) $(focused)?.focus();
@@ -437,6 +447,17 @@ function putSentence(sentence) {
 }
 
 document.addEventListener("submit", async (event) => {
+  const form = event.target.closest(".hear");
+  if (!form) return;
+  event.preventDefault();
+  const button = form.querySelector("button");
+  button.disabled = true;
+  const begun = await command({ command: "preview", job: form.dataset.job, moods: form.querySelector("input").value });
+  button.disabled = begun;
+  refreshSheet();
+});
+
+document.addEventListener("submit", async (event) => {
   const form = event.target.closest(".say");
   if (!form) return;
   event.preventDefault();
@@ -448,6 +469,10 @@ document.addEventListener("submit", async (event) => {
   button.disabled = false;
   refreshSheet();
 });
+// One sounds at a time.
+sheet.addEventListener("play", (event) => {
+  for (const element of sheet.querySelectorAll("video, audio")) if (element !== event.target) element.pause();
+}, true);
 sheet.addEventListener("close", () => {
   for (const element of sheet.querySelectorAll("video, audio")) element.pause();
   const card = [...cards.values()].find((one) => one.dataset.key === shown.key);

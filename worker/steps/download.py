@@ -6,6 +6,7 @@ from pathlib import Path
 from jobs.model import RenderRef, Step
 from nemovideo import Draft, Render, RenderStatus
 from nemovideo.errors import DownloadBroken, Stopped
+from storage import exists
 from worker.context import Context
 from worker.delivery import deliver, ensure_room, is_delivered, map_os_error, measure_video, part_path
 from worker.errors import OutputBroken
@@ -41,9 +42,34 @@ def download(ctx: Context) -> Outcome:
         if last_try and point.render.renewed < MAX_RENEWALS:
             return renew_render(ctx, point.render)
         raise
+    if ctx.job.spec.exports:
+        ctx.stage(exports=deliver_exports(ctx, point.render.render_id))
     ctx.lease.ensure_fresh()
     deliver(part, target, ctx.checkpoint.sha256, partial(ensure_going_on, ctx))
     return Done()
+
+
+def deliver_exports(ctx: Context, render_id: str) -> tuple[str, ...]:
+    """Put what was made of the music beside the output's place; answers the paths.
+
+    It comes before the output: where that is, nothing is missing. An output that is made again may have music
+    that another soundfont plays; the first exports stay then.
+    """
+    delivered = []
+    for name in ctx.client.render(render_id).exports:
+        target = f"{ctx.job.spec.output.removesuffix('.mp4')}.{name}"
+        if not (ctx.checkpoint.restored and exists(target)):
+            part = part_path(ctx.job, ctx.settings, name)
+            try:
+                got = fetch_render(ctx, render_id, part, name) or ctx.client.download_export(
+                    render_id, name, part, max_bytes=MAX_BYTES, should_stop=partial(has_to_stop, ctx)
+                )
+            except OSError as exc:
+                raise map_os_error(exc, str(part)) from exc
+            ctx.lease.ensure_fresh()
+            deliver(part, target, got.sha256, partial(ensure_going_on, ctx))
+        delivered.append(target)
+    return tuple(delivered)
 
 
 def fetch(ctx: Context, known: RenderRef, part: Path) -> None:
@@ -60,8 +86,7 @@ def fetch(ctx: Context, known: RenderRef, part: Path) -> None:
         part,
         max_bytes=MAX_BYTES,
         refresh=lambda: ctx.client.render(known.render_id),
-        # Two must not write one file: a worker cut off from the ledger ends in time for whoever takes over.
-        should_stop=lambda: ctx.should_stop() or not ctx.lease.fresh,
+        should_stop=partial(has_to_stop, ctx),
     )
     expected_s = Draft(ctx.checkpoint.draft).duration_s if ctx.checkpoint.draft is not None else None
     try:
@@ -70,6 +95,14 @@ def fetch(ctx: Context, known: RenderRef, part: Path) -> None:
         part.unlink(missing_ok=True)  # the next attempt begins from the start
         raise
     ctx.save(sha256=got.sha256, size_bytes=got.size_bytes, duration_s=duration_s)
+
+
+def has_to_stop(ctx: Context) -> bool:
+    """Tell whether a download has to end: two must not write one file.
+
+    A worker cut off from the ledger ends in time for whoever takes over.
+    """
+    return ctx.should_stop() or not ctx.lease.fresh
 
 
 def ensure_going_on(ctx: Context) -> None:

@@ -1,6 +1,6 @@
 """Poll: ask for the render until it ends; nothing is held in between (api-contract 2.8)."""
 
-from uuid import uuid4
+from secrets import token_hex
 
 from jobs.model import RenderRef, Step
 from nemovideo import Render, RenderStatus
@@ -49,7 +49,7 @@ def poll(ctx: Context) -> Outcome:
 
 def renew_render(ctx: Context, known: RenderRef) -> Outcome:
     """Render again under a new id."""
-    new = RenderRef(render_id=f"render_{uuid4().hex}", renewed=known.renewed + 1)
+    new = RenderRef(render_id=f"render_{token_hex(8)}", renewed=known.renewed + 1)
     ctx.stage(render=new)
     return Advance(Step.RENDER)
 

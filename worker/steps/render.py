@@ -1,6 +1,6 @@
 """Render: submitted once, under an id that is saved before it is used (api-contract 2.7)."""
 
-from uuid import uuid4
+from secrets import token_hex
 
 from jobs.control import SESSION_GONE
 from jobs.model import RenderRef, Step
@@ -21,7 +21,7 @@ def render(ctx: Context) -> Outcome:
     known = ctx.checkpoint.render
     submitted = Advance(Step.POLL, after_s=wait_for_poll_s(ctx, 0))
     if known is None:
-        known = RenderRef(render_id=f"render_{uuid4().hex}")
+        known = RenderRef(render_id=f"render_{token_hex(8)}")
         ctx.save(render=known)
     else:
         try:
@@ -39,9 +39,15 @@ def render(ctx: Context) -> Outcome:
         ctx.stage(draft=draft.raw, summary=draft.summary())
     ctx.lease.ensure_fresh()
     try:
-        # The documents of the cloud name one quality alone.
-        quality = "low" if ctx.job.spec.preview and ctx.settings.backend == "local" else "high"
-        ctx.client.submit_render(ctx.session_id(), known.render_id, draft, quality=quality)
+        # The documents of the cloud name one quality alone, and nothing beside the film.
+        spec, local = ctx.job.spec, ctx.settings.backend == "local"
+        ctx.client.submit_render(
+            ctx.session_id(),
+            known.render_id,
+            draft,
+            quality="low" if spec.preview and local else "high",
+            exports=spec.exports if local else (),
+        )
     except DuplicateRender:
         pass  # an earlier submission arrived, and its answer was lost
     except BadRequest as exc:

@@ -13,8 +13,8 @@ from worker.sources import check_source
 def upload(ctx: Context) -> Outcome:
     """Open a session and send the source; what is already there is not sent again (api-contract 2.2, 2.4).
 
-    Raises SourceGone, SourceChanged, SourceDenied, SourceAway, VersionGone (a tweak needs the very session),
-    and what the client raises.
+    Raises SourceGone, SourceChanged, SourceDenied, SourceAway, ExportsRefused, VersionGone (a tweak needs the
+    very session), and what the client raises.
     """
     spec = ctx.job.spec
     if spec.parent is not None and ctx.checkpoint.session is None:

@@ -11,10 +11,11 @@ import pytest
 
 from cli.errors import Unusable
 from cli.paths import prepare_folders
+from cli.states import choose_state
 from storage.s3 import Buckets
 from tests.s3 import Bucket, bucket_of, serving, use
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
 COMMAND = (sys.executable, "-P", "-c", "from cli.main import main; main()")
 ODD = "Größe #1 100% ?&=+.mp4"
@@ -66,7 +67,9 @@ def test_a_run_turns_a_folder_of_a_bucket_into_another(tmp_path: Path, bucket: B
     assert paged.returncode == 0, paged.stderr
     assert "Größe #1" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "4 files in report.html" in paged.stdout
-    logs = "".join(path.read_text(errors="replace") for path in (tmp_path / ".dropscore/logs").iterdir())
+    logs = "".join(
+        path.read_text(errors="replace") for path in choose_state(bucket.path("out")).glob("logs/*")
+    )
     assert "never-to-be-shown" not in logs + first.stdout + first.stderr
 
 

@@ -19,8 +19,10 @@ COMMAND = (sys.executable, "-P", "-c", "from cli.main import main; main()")
 
 
 def environment(**extra):
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return {**kept, "PYTHONUTF8": "1", "XDG_STATE_HOME": "/nonexistent", **extra}
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "XDG_STATE_HOME") if name in os.environ
+    }
+    return {**kept, "PYTHONUTF8": "1", **extra}
 
 
 def dropscore(folder, *arguments, **extra):

@@ -16,7 +16,7 @@ WITH_BLOCKS = [page for page in PAGES if blocks(page)]
 FOR_AN_ENGINE = [page for page in PAGES if any(block.has("docker") for block in blocks(page))]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", WITH_BLOCKS, ids=lambda page: page.name)
 def test_a_page_holds_what_it_says(page: Path, tmp_path: Path, clip: Path) -> None:
     """A reader follows a page from its top, in one folder, and sees what it shows."""

@@ -171,7 +171,7 @@ def _redis(folder: Path) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(30)
 
 
 @contextmanager

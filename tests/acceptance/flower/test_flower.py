@@ -46,7 +46,7 @@ def flower(stage: Stage, clip: Path) -> Iterator[httpx.Client]:
             yield client
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def _run_three_jobs(stage: Stage, clip: Path, client: httpx.Client) -> None:
@@ -136,7 +136,7 @@ def test_nobody_can_stop_a_worker_or_send_a_task(stage: Stage, flower: httpx.Cli
 def test_inspect_ping_is_the_health_check(stage: Stage, flower: httpx.Client) -> None:
     command = [*CELERY, "inspect", "ping", "--timeout=10", "--json"]
     ended = subprocess.run(
-        command, env=stage.environment(), capture_output=True, timeout=40, check=False, text=True
+        command, env=stage.environment(), capture_output=True, timeout=90, check=False, text=True
     )
     assert ended.returncode == 0, ended.stderr
     (answer,) = json.loads(ended.stdout).values()
@@ -147,7 +147,7 @@ def test_inspect_ping_fails_when_no_worker_answers(stage: Stage, tmp_path: Path)
     server, url = start_redis(tmp_path)
     command = [*CELERY, "inspect", "ping", "--timeout=1"]
     environment = {**stage.environment(), "DROPSCORE_REDIS_URL": url}
-    ended = subprocess.run(command, env=environment, capture_output=True, timeout=40, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, timeout=90, check=False)
     server.kill()
-    server.wait(10)
+    server.wait(30)
     assert ended.returncode != 0

@@ -57,7 +57,7 @@ class Namespaces(Hosts):
                 with suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
         for process in self._running.values():
-            process.wait(20)
+            process.wait(30)
         for space in self._made:
             subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
 

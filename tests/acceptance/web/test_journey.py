@@ -125,6 +125,27 @@ def test_three_clips_are_dropped_heard_changed_cancelled_and_tried_again(
     assert break_axe_rules(page) == []
 
 
+def test_music_is_chosen_by_ear_and_applied(page: Page, place: tuple[Path, str]) -> None:
+    folder, _ = place
+    page.set_input_files("#pick-files", str(SAMPLES / "talk.mp4"))
+    expect(page.locator(".card.done", has_text="talk.mp4")).to_be_visible(timeout=SOON_MS)
+    page.locator(".card", has_text="talk.mp4").locator("button").click()
+    page.get_by_label("Choose by ear").first.locator("visible=true")
+    page.locator("#moods").fill("calm, epic")
+    page.get_by_role("button", name="Let me hear").click()
+    expect(page.locator(".heard li")).to_have_count(2, timeout=SOON_MS)
+    heard = page.locator(".heard video").last
+    assert heard.evaluate("async (it) => { await it.play(); return it.duration; }") > 2
+    assert break_axe_rules(page) == []
+    page.get_by_role("button", name="Use for this file").last.click()
+    expect(page.locator(".versions li.done")).to_have_count(2, timeout=SOON_MS)
+    assert (folder / "outbox" / "talk.v2.mp4").is_file()
+    page.get_by_role("button", name="For the folder").first.click()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator(".versions li")).to_have_count(3, timeout=SOON_MS)
+    assert "add calm background music" in (folder / "inbox" / "_dropscore.toml").read_text(encoding="utf-8")
+
+
 def test_a_twin_of_a_name_replaces_nothing(page: Page, place: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = place
     shutil.copy(SAMPLES / "talk.mp4", tmp_path / "one.mp4")

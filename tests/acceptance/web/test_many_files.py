@@ -131,6 +131,25 @@ def test_a_change_is_seen_soon(page: Page, ledger: Ledger, tmp_path: Path) -> No
     assert took[0] < UPDATE_MS
 
 
+def test_tabs_that_nobody_sees_leave_the_connections_to_the_one_that_is_seen(
+    browser: Browser, address: str, ledger: Ledger
+) -> None:
+    hide = """(is) => { Object.defineProperty(document, 'hidden', { get: () => is, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange')); }"""
+    context = browser.new_context()
+    for _ in range(8):  # a browser opens six connections to one host
+        tab = context.new_page()
+        tab.goto(address)
+        tab.wait_for_selector(".card")
+        tab.evaluate(hide, True)
+    tab.evaluate(hide, False)
+    number = 100
+    _end(ledger, f"{number:016x}")
+    tab.get_by_placeholder("Find a file").fill(f"clip {number:05}.mp4")
+    expect(tab.locator(".card.cancelled")).to_have_count(1)
+    context.close()
+
+
 def test_it_is_for_everybody(page: Page) -> None:
     assert break_axe_rules(page) == []
     page.set_viewport_size({"width": 390, "height": 800})

@@ -13,7 +13,7 @@ from jobs.model import JobSpec, State, job_id_for
 from tests.chaos.stage import EDIT, Stage
 from tests.s3 import Bucket
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
 
 LARGE_BYTES = 300 * 1024 * 1024
@@ -52,7 +52,7 @@ def test_a_worker_killed_in_its_delivery_delivers_once(
     with Stage(tmp_path, **settings) as stage:
         job_id = submitted(stage, bucket, clip.read_bytes())
         doomed = stage.worker("tests.chaos.killed_delivery", CHAOS_AFTER=after)
-        assert doomed.wait(40) == -9
+        assert doomed.wait(90) == -9
         stage.worker(*(["tests.chaos.killed_delivery"] if after == "part" else []), CHAOS_AFTER="never")
         stage.wait(stage.quiet, 60)
         (job,) = stage.jobs([job_id])

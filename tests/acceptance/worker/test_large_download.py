@@ -8,7 +8,7 @@ from jobs.model import State
 from tests.chaos.media import large_clip
 from tests.chaos.stage import Stage
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
 MEGABYTES = 12
 SLOW = {"endpoint": "cdn", "kind": "slow", "bytes_per_s": 3_000_000}
@@ -32,7 +32,7 @@ def test_a_worker_killed_in_a_large_download_loses_only_what_was_not_written(tmp
         stage.http.post("/_studio/faults", json={"seed": 1, "rules": [SLOW]}).raise_for_status()
         ids = stage.submit(film, 1)
         doomed = stage.worker()
-        stage.wait(lambda: arrived_bytes(stage) > 3_000_000, 40)
+        stage.wait(lambda: arrived_bytes(stage) > 3_000_000, 90)
         doomed.kill()
         doomed.wait(10)
         (part,) = parts(stage)
@@ -41,7 +41,7 @@ def test_a_worker_killed_in_a_large_download_loses_only_what_was_not_written(tmp
             file.seek(AT)
             file.write(MARK)
         stage.worker()
-        stage.wait(stage.quiet, 40)
+        stage.wait(stage.quiet, 90)
         (job,) = stage.jobs(ids)
         assert (job.state, len(stage.charges())) == (State.DONE, 1)
         whole = film.read_bytes()

@@ -8,7 +8,7 @@ from jobs.model import State
 from tests.chaos.proxy import Proxy
 from tests.chaos.stage import Stage
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(110)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
 QUICK = {
     "DROPSCORE_POLL_INTERVAL": 0.3,
@@ -35,7 +35,7 @@ def test_a_broker_that_went_deaf_is_left_within_a_minute(tmp_path: Path, clip: P
         proxy = Proxy(tmp_path / "redis" / "redis.sock")
         worker = stage.worker(DROPSCORE_REDIS_URL=f"redis://127.0.0.1:{proxy.port}")
         first = stage.submit(clip, 1)
-        stage.wait(lambda: stage.done(first) == 1, 40)
+        stage.wait(lambda: stage.done(first) == 1, 90)
         assert proxy.swallow() > 0
         second = stage.submit(clip, 2, start=1)
         took = stage.wait(lambda: stage.done(second) == 2, 75)
@@ -52,9 +52,9 @@ def test_a_poison_job_is_given_up_after_five_workers(tmp_path: Path, clip: Path)
             doomed = stage.worker(
                 "tests.chaos.killed_worker", CHAOS_POINT="POST /api/upload-video:before", CHAOS_CROWD="1"
             )
-            assert doomed.wait(40) == -9
+            assert doomed.wait(90) == -9
         stage.worker()
-        stage.wait(stage.quiet, 40)
+        stage.wait(stage.quiet, 90)
         (job,) = stage.jobs([poison])
         assert job.state is State.FAILED
         assert job.problem is not None

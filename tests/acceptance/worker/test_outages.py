@@ -9,7 +9,7 @@ from jobs.model import State
 from tests.chaos.scenes import Seen, asked_to_stop, editing, frozen_worker, redis_outage, seen
 from tests.chaos.stage import Stage
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(110)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
 QUICK = {
     "DROPSCORE_POLL_INTERVAL": 0.3,

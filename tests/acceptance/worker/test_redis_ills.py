@@ -19,7 +19,7 @@ from tests.conftest import start_redis
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.timeout(200),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
 
@@ -64,7 +64,7 @@ def run_out_of_memory(stage: Stage, _proxy: Proxy, for_s: float) -> None:
 def be_away(stage: Stage, proxy: Proxy, for_s: float) -> None:
     """As while its host is started again."""
     stage.redis.kill()
-    stage.redis.wait(10)
+    stage.redis.wait(30)
     proxy.reset()
     time.sleep(for_s)
     stage.redis, _ = start_redis(stage.folder / "redis")
@@ -102,12 +102,12 @@ def running_worker(stage: Stage, clip: Path) -> Iterator[Sufferer]:
     proxy = Proxy(stage.folder / "redis" / "redis.sock")
     log = stage.folder / f"worker{len(stage.workers)}.log"
     worker = stage.worker(DROPSCORE_REDIS_URL=f"redis://127.0.0.1:{proxy.port}")
-    run_file(stage, clip, 40)
+    run_file(stage, clip, 90)
     try:
         yield Sufferer(worker, proxy, log)
     finally:
         worker.kill()
-        worker.wait(10)
+        worker.wait(30)
         proxy.close()
 
 
@@ -156,7 +156,7 @@ def test_a_worker_that_is_started_while_redis_is_away_waits_for_it_quietly(
 ) -> None:
     with Stage(tmp_path, **SETTINGS) as stage:
         stage.redis.kill()
-        stage.redis.wait(10)
+        stage.redis.wait(30)
         worker = stage.worker()
         stage.wait_for_log("waiting for the ledger", 60)
         time.sleep(3)
@@ -174,9 +174,9 @@ def test_a_worker_that_is_stopped_while_it_waits_for_redis_ends_at_once(
         pytest.skip("this shell's background jobs ignore the signal")
     with Stage(tmp_path, **SETTINGS) as stage:
         stage.redis.kill()
-        stage.redis.wait(10)
+        stage.redis.wait(30)
         worker = stage.worker()
         stage.wait_for_log("waiting for the ledger", 60)
         worker.send_signal(number)
-        assert worker.wait(10) == ends_with
+        assert worker.wait(30) == ends_with
         assert "Traceback" not in stage.logs()

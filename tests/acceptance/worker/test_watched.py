@@ -46,7 +46,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Iterator[Seen]
             for port in ports:
                 stage.worker(DROPSCORE_METRICS_PORT=str(port))
             # Notices are of what comes after the first look of a worker.
-            stage.wait(lambda: count_consumers(stage) == len(ports), 40)
+            stage.wait(lambda: count_consumers(stage) == len(ports), 90)
             ids = stage.submit(clip, FILES)
             stage.wait(lambda: stage.done(ids) == FILES, 60)
             pages = [Page(port) for port in ports]

@@ -41,7 +41,7 @@ def url() -> Iterator[str]:
             time.sleep(0.1)
     yield address
     process.terminate()
-    process.wait(20)
+    process.wait(30)
     process.stdout.close()
 
 

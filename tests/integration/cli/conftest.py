@@ -14,6 +14,7 @@ import pytest
 
 from cli import embedded_redis
 from cli.paths import Folders
+from cli.states import name_state
 
 STANDINS = Path(__file__).with_name("standins")
 COMMAND = (sys.executable, "-P", "-c", "from cli.main import main; main()")
@@ -56,7 +57,7 @@ class Place:
 
     @property
     def state(self) -> Path:
-        return self.folder / ".dropscore"
+        return self.folder / ".known" / "dropscore" / name_state(f"{self.folder}/outbox")
 
     def drop(self, *names: str) -> None:
         for name in names:
@@ -88,7 +89,7 @@ class Place:
 
     def run(self, *arguments: str, **extra: str) -> "subprocess.CompletedProcess[str]":
         process = self.start(*arguments, **extra)
-        out, err = process.communicate(timeout=40)
+        out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def alive(self) -> dict[int, str]:

@@ -33,7 +33,7 @@ def service(tmp_path_factory):
         process = subprocess.Popen(command, pass_fds=(listening.fileno(),), env=kept, **quiet)
         yield url
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 @pytest.fixture

@@ -34,6 +34,16 @@ def test_a_backlog_with_vague_rows_is_explained_on_standard_error(place):
     json.loads(planned.stdout)
 
 
+def test_a_vague_change_of_what_is_done_is_explained_too(place):
+    place.drop("a.mp4", "b.mp4", "c.mp4")
+    place.run("run", "inbox", "--once")
+    tweaked = place.run("tweak", "inbox/a.mp4", "make it better")
+    assert (tweaked.returncode, tweaked.stderr) == (0, f"dropscore: {ADVICE}\n")
+    assert place.run("tweak", "inbox/b.mp4", "softer").stderr == ""
+    again = place.run("redo", "inbox/c.mp4", "-i", "surprise me")
+    assert again.stderr.startswith('dropscore: Instead of "surprise me", try ')
+
+
 def test_a_skill_shows_its_title_its_tip_and_what_to_try(place):
     skill = PUBLISHED["best-music-cog"]
     lines = place.run("skills", "best-music-cog").stdout.splitlines()

@@ -33,7 +33,7 @@ def service(tmp_path):
         )
         yield f"http://127.0.0.1:{port}"
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from cli.main import app
 from studio.__main__ import main as studio
+from tests.patience import allow
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +27,7 @@ def test_help_loads_none_of_the_heavy_parts():
     began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
-    assert time.monotonic() - began < 5  # 0.2 s on an idle machine
+    assert time.monotonic() - began < allow(5)  # 0.2 s on an idle machine
 
 
 @pytest.mark.parametrize("name", ["", *NAMES])

@@ -12,6 +12,7 @@ import pytest
 from cli import processes
 from cli.errors import ChildFailed, Unusable
 from cli.processes import Child, Supervisor
+from tests.patience import allow
 
 pytestmark = pytest.mark.integration
 
@@ -50,6 +51,14 @@ def looked(supervisor, true):
     return until(look)
 
 
+def test_the_exit_code_of_a_natural_end_is_known_after_the_stop(supervisor):
+    supervisor.start(python("once", "raise SystemExit(4)", ends=True))
+    assert looked(supervisor, lambda: supervisor.ended("once"))
+    supervisor.stop("once")
+    assert supervisor.exit_code("once") == 4
+    assert supervisor.exit_code("never") == 0
+
+
 class Clock:
     """A clock that goes only when it is told to."""
 
@@ -73,7 +82,7 @@ def timed(tmp_path, clock):
 def ends_again(supervisor):
     """Wait for the child's next end, and let the supervisor see it."""
     (running,) = supervisor._children.values()
-    running.process.wait(10)
+    running.process.wait(30)
     supervisor.look()
 
 
@@ -143,7 +152,7 @@ time.sleep(60)
     pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
     began = time.monotonic()
     supervisor.stop("child", within_s=0.3)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < allow(2)
     assert until(lambda: not any(map(alive, pids)))
 
 

@@ -15,7 +15,7 @@ pytestmark = [
 
 def became(process, word):
     """Wait until that very process runs that module; answers its environment."""
-    for _ in range(500):
+    for _ in range(2000):
         if word in Path(f"/proc/{process.pid}/cmdline").read_text().replace("\0", " "):
             break
         time.sleep(0.02)
@@ -39,16 +39,16 @@ def test_a_worker_and_a_watcher_join_a_run(place):
     (place.folder / "more").mkdir()
     (place.folder / "more" / "b.mp4").write_text("b")
     watch = place.start("watch", "more", "--once", "--skill", "music-ab2n")
-    watch.communicate(timeout=20)
+    watch.communicate(timeout=60)
     assert watch.returncode == 0
-    for _ in range(500):
+    for _ in range(2000):
         if place.done() == 1:
             break
         time.sleep(0.02)
     assert place.done() == 1
     worker.terminate()
     os.kill(run.pid, signal.SIGINT)
-    run.communicate(timeout=20)
+    run.communicate(timeout=60)
 
 
 def test_a_worker_without_a_studio_to_work_with_says_so(place, redis_url):

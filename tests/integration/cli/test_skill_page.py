@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def test_the_front_matter_names_describes_and_says_what_it_needs() -> None:
     front = yaml.safe_load(FRONT)
     assert set(front) == {"name", "description", "version", "metadata"}
     assert front["name"] == PAGE.parent.name == "dropscore"
-    assert re.fullmatch(r"\d+\.\d+\.\d+", front["version"])
+    assert front["version"] == version("dropscore")
     assert 50 < len(front["description"]) <= 1024
     needs = front["metadata"]["openclaw"]
     assert needs["requires"]["bins"] == ["dropscore"]

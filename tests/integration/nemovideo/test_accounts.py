@@ -175,7 +175,7 @@ def test_a_balance_below_the_price_is_an_error_of_ours(backend: Any, anonymous: 
     assert anonymous.afford(30).available == 30
     with pytest.raises(errors.BalanceTooLow) as caught:
         anonymous.afford(50)
-    assert caught.value.service_code is None
+    assert (caught.value.service_code, caught.value.needed_credits) == (None, 50)
     assert caught.value.advice.endswith("/register?bind=anon_1")
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import nemovideo
 from nemovideo import errors
+from tests.patience import allow
 
 pytestmark = pytest.mark.integration
 
@@ -28,6 +29,19 @@ def test_a_session(backend: Any, client: nemovideo.NemoVideo) -> None:
     (seen,) = backend.seen
     assert seen.json == {"task_name": "project", "language": "zh-CN"}
     assert seen.headers["authorization"] == "Bearer nmv_usr_secret"
+
+
+@pytest.mark.parametrize(
+    ("announced", "expected"), [(True, True), (False, False), ("yes", False), (1, False)]
+)
+def test_extensions_count_where_they_are_announced(
+    backend: Any, client: nemovideo.NemoVideo, announced: object, expected: bool
+) -> None:
+    answers = ({name: announced} for name in ("idempotent_edits", "file_handover"))
+    backend.on("POST", SESSION, *(backend.ok(session_id="s1", **fields) for fields in answers))
+    first, second = client.open_session(), client.open_session()
+    assert (first.idempotent_edits, first.file_handover) == (expected, False)
+    assert (second.idempotent_edits, second.file_handover) == (False, expected)
 
 
 def test_a_session_without_envelope_or_language(backend: Any, client: nemovideo.NemoVideo) -> None:
@@ -341,7 +355,7 @@ def test_an_answer_that_drips_ends_at_its_deadline(backend: Any, make_client: An
     started = time.monotonic()
     with pytest.raises(errors.ConnectionLost, match="in time"):
         make_client(backend.url, endpoint=endpoint).balance()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < allow(5)
 
 
 def test_a_head_that_drips_ends_at_its_deadline(make_client: Any) -> None:
@@ -363,8 +377,8 @@ def test_a_head_that_drips_ends_at_its_deadline(make_client: Any) -> None:
         started = time.monotonic()
         with pytest.raises(errors.ConnectionLost, match="in time"):
             make_client(url, endpoint=endpoint).balance()
-        assert time.monotonic() - started < 5
-        thread.join(10)
+        assert time.monotonic() - started < allow(5)
+        thread.join(30)
 
 
 def test_any_call_stops_on_request(backend: Any, client: nemovideo.NemoVideo) -> None:
@@ -375,7 +389,7 @@ def test_any_call_stops_on_request(backend: Any, client: nemovideo.NemoVideo) ->
     started = time.monotonic()
     with pytest.raises(errors.Stopped):
         bound.balance()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < allow(3)
 
 
 def test_a_wait_between_two_tries_stops_on_request(backend: Any, http: Any) -> None:
@@ -388,7 +402,7 @@ def test_a_wait_between_two_tries_stops_on_request(backend: Any, http: Any) -> N
     started = time.monotonic()
     with pytest.raises(errors.Stopped):
         client.with_skill(attribution, should_stop=stop.is_set).balance()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < allow(3)
 
 
 def test_every_address_of_the_service_is_tried(

@@ -11,6 +11,7 @@ import pytest
 
 import nemovideo
 from nemovideo import errors
+from tests.patience import allow
 
 pytestmark = pytest.mark.integration
 
@@ -153,7 +154,7 @@ def test_a_stop_in_silence_is_seen_within_two_seconds(backend: Any, client: nemo
         edit(client, should_stop=stop.is_set)
     hold.set()
     assert caught.value.outcome_unknown
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < allow(2.0)
 
 
 def test_a_stop_before_the_answer_began_is_seen_too(backend: Any, client: nemovideo.NemoVideo) -> None:
@@ -274,7 +275,7 @@ def test_forty_streams_need_no_thread_but_their_own(backend: Any, client: nemovi
     assert len(ours) <= before + 40
     stop.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     hold.set()
     assert len(ended) == 40
 
@@ -403,7 +404,7 @@ def test_a_stop_is_seen_while_an_answer_drips(backend: Any, client: nemovideo.Ne
     started = time.monotonic()
     with pytest.raises(errors.StreamStopped):
         edit(client, should_stop=stop.is_set)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < allow(3)
 
 
 def test_an_answer_that_drips_for_ever_ends(backend: Any, make_client: Any) -> None:
@@ -413,7 +414,7 @@ def test_an_answer_that_drips_for_ever_ends(backend: Any, make_client: Any) -> N
     started = time.monotonic()
     with pytest.raises(errors.StreamTimeout):
         edit(make_client(backend.url, endpoint=endpoint))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < allow(5)
 
 
 def test_a_stop_before_the_first_byte_leaves_nothing_open(make_client: Any) -> None:

@@ -32,7 +32,7 @@ def studio_url(tmp_path: Path) -> Iterator[str]:
     assert process.stdout is not None
     yield process.stdout.readline().split()[-1]
     process.terminate()
-    process.wait(10)
+    process.wait(30)
     process.stdout.close()
 
 

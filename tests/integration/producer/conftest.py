@@ -61,7 +61,7 @@ class Running:
 
     def end(self) -> int:
         self.stop.set()
-        self.thread.join(10)
+        self.thread.join(30)
         assert not self.thread.is_alive()
         return self.codes[0]
 
@@ -152,5 +152,5 @@ def bench(tmp_path: Path, redis_url: str) -> Iterator[Bench]:
     yield bench
     for running in bench.running:
         running.stop.set()
-        running.thread.join(10)
+        running.thread.join(30)
     client.close()

@@ -54,6 +54,14 @@ def test_a_plan_says_what_it_costs_and_writes_nothing(bench, backlog, unlike):
     assert not bench.outbox.exists()
 
 
+def test_a_first_look_has_a_name_of_its_own_in_an_outbox_that_is_there(bench, unlike):
+    there = bench.put("a.mp4", unlike(1))
+    bench.outbox.mkdir()
+    first_look = bench.settings.model_copy(update={"preview": True})
+    (row,) = plan(Backlog(bench.ledger, bench.outbox, first_look), entry(there)).rows
+    assert row.output == str(bench.outbox / "a.preview.mp4")
+
+
 def test_a_submitted_plan_waits_behind_files_dropped_by_hand(bench, backlog, submitter, unlike):
     bench.put("album/sub/b.mp4", unlike(2))
     bench.put("album/words.mp4", b"words")

@@ -10,7 +10,7 @@ import pytest
 import storage
 from config.errors import ConfigError
 from jobs.model import State
-from producer import service
+from producer import loop
 from producer.backlog import Action, Backlog
 from producer.errors import SourceGone, UnusableManifest
 from producer.fingerprint import fingerprint, open_source
@@ -140,7 +140,7 @@ def test_what_is_uploaded_later_is_found_by_the_next_listing(bench, bucket, unli
         bench.wait(2)
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(30)
 
 
 def test_a_video_waits_for_the_sidecar_that_comes_after_it(bench, bucket, unlike):
@@ -156,16 +156,18 @@ def test_a_video_waits_for_the_sidecar_that_comes_after_it(bench, bucket, unlike
         (job,) = bench.wait(1)
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(30)
     assert job.spec.instructions == ("calm",)
 
 
 def test_a_root_with_more_than_memory_shall_hold_is_taken_in_parts(bench, bucket, monkeypatch):
-    monkeypatch.setattr(service, "_CHUNK", 20)
+    monkeypatch.setattr(loop, "_SLICE", 20)
     held = []
     prepare = Pipeline.prepare
     monkeypatch.setattr(
-        Pipeline, "prepare", lambda self, batch: held.append(len(batch)) or prepare(self, batch)
+        Pipeline,
+        "prepare",
+        lambda self, batch, **how: held.append(len(batch)) or prepare(self, batch, **how),
     )
     for number in range(70):
         bucket.put(f"in/{number:04}.mp4", b"")  # refused unread: this is about how many

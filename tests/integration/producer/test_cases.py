@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.states import choose_state
 from config.errors import ConfigError
 from config.settings import to_environment
 from jobs import control
@@ -21,7 +22,7 @@ from jobs.errors import NotAllowed
 from jobs.ledger import StepResult
 from jobs.model import Problem, State, Step, UploadRef
 from jobs.result import write_result
-from producer import service, transcode
+from producer import loop, service, transcode
 from producer.backlog import Backlog
 from producer.estimate import estimate_run, has_new_files
 from producer.manifest import read_null_list, read_paths
@@ -132,7 +133,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Iterator[Wor
         if path.is_file() and not path.is_symlink():
             os.utime(path, (1_700_000_000, 1_700_000_000))
     world.run = dropscore(world.folder, "run", "in", "--outbox", "out", "--once")
-    world.logs = "".join(log.read_text() for log in (world.folder / ".dropscore" / "logs").glob("producer*"))
+    world.logs = "".join(
+        log.read_text() for log in choose_state(f"{world.folder}/out").glob("logs/producer*")
+    )
     yield world
 
 
@@ -319,7 +322,8 @@ def test_a_folder_rule_that_changes_is_treated_as_a_sidecar_is(bench, unlike):
 # --- failed files ----------------------------------------------------------------------------------------
 
 
-def test_put_the_file_back_and_run_again_works(bench, unlike):
+@pytest.mark.parametrize("touched", [True, False])  # by a copy, by a rename
+def test_put_the_file_back_and_run_again_works(bench, unlike, touched):
     there = bench.put("a.mp4", unlike(1))
     bench.once()
     (job,) = bench.jobs()
@@ -329,10 +333,23 @@ def test_put_the_file_back_and_run_again_works(bench, unlike):
     assert ledger.commit(held, gone, {}, ())
     bench.once()
     (bench.inbox.parent / "aside.mp4").rename(there)
-    there.touch()  # as a copy would
+    if touched:
+        there.touch()
     bench.once()
     (job,) = bench.jobs()
     assert (job.state, job.spec.mtime_ns) == (State.QUEUED, there.stat().st_mtime_ns)
+
+
+def test_a_file_that_only_its_worker_does_not_see_does_not_go_round(bench, unlike):
+    there = bench.put("a.mp4", unlike(1))
+    bench.once()
+    (job,) = bench.jobs()
+    ledger, held = bench.claim(job)
+    gone = StepResult(State.FAILED, Step.UPLOAD, problem=Problem(code="source_gone"))
+    assert ledger.commit(held, gone, {}, ())
+    bench.client.hset(f"dropscore:job:{job.id}", "updated", there.stat().st_ctime + 3600)
+    bench.once()
+    assert [job.state for job in bench.jobs()] == [State.FAILED]
 
 
 def test_a_file_that_was_touched_before_it_was_sent_is_sent_as_it_is(bench, unlike):
@@ -415,7 +432,7 @@ def test_with_once_a_disk_without_room_ends_it_and_the_file_is_taken_when_there_
     (bench.inbox / "a.flv").write_bytes(clip)
     monkeypatch.setattr(transcode, "_SPARE_BYTES", 2**60)
     began = time.monotonic()
-    assert bench.once(convert=True, settle_s=0.1) == service.SOME_LEFT_OUT
+    assert bench.once(convert=True, settle_s=0.1) == loop.SOME_LEFT_OUT
     assert time.monotonic() - began < 60
     assert bench.jobs() == []
 
@@ -531,6 +548,24 @@ def test_the_newest_go_first(bench, unlike):
     assert [Path(job.spec.source).name for job in jobs] == ["new.mp4", "middle.mp4", "old.mp4"]
 
 
+def test_a_file_that_is_dropped_during_a_large_first_scan_goes_first(bench, unlike):
+    for number in range(3000):
+        bench.put(f"there/{number}.mp4", unlike(number))
+    bench.start(watch="native")
+    _until(lambda: bench.queued() >= 100, 60)
+    bench.put("dropped.mp4", unlike(5000))
+    bench.put("moved/in.mp4", unlike(5001))
+    key = "dropscore:due:upload"
+    _until(lambda: bench.client.zcard(key) == 2, 60)
+    assert bench.queued() < 3002, "before those that were there"
+    assert {Path(job.spec.source).name for job in bench.ledger.many(bench.client.zrange(key, 0, -1))} == {
+        "dropped.mp4",
+        "in.mp4",
+    }
+    _until(lambda: bench.queued() == 3002, 120)
+    assert bench.client.zcard("dropscore:due:backlog") == 3000
+
+
 def test_what_is_there_at_the_start_is_ignored_and_what_comes_or_changes_is_not(bench, unlike):
     bench.put("old.mp4", unlike(1))
     bench.put("changed.mp4", unlike(2))
@@ -561,9 +596,9 @@ def test_outside_the_hours_of_work_nothing_is_submitted(bench, unlike, monkeypat
     bench.put("a.mp4", unlike(1))
     night = datetime(2026, 11, 23, 23, 0).astimezone()
     at = [night.replace(hour=12)]
-    real = service.Service
-    monkeypatch.setattr(service, "Service", lambda *arguments: real(*arguments, now=lambda: at[0]))
-    assert bench.once(hours="22:00-06:00") == service.HELD
+    real = service.Upkeep
+    monkeypatch.setattr(service, "Upkeep", lambda *arguments: real(*arguments, now=lambda: at[0]))
+    assert bench.once(hours="22:00-06:00") == loop.HELD
     assert bench.jobs() == []
     running = bench.start(hours="22:00-06:00", settle_s=0.1)
     time.sleep(1.0)

@@ -15,6 +15,7 @@ from config.settings import load, to_environment
 from jobs.redis import connect
 from tests.conftest import start_redis
 from tests.integration.producer.conftest import can_make_namespaces
+from tests.patience import allow
 
 pytestmark = pytest.mark.integration
 FILES, KILLS = 160, 6
@@ -64,8 +65,8 @@ def test_a_signal_ends_it_with_code_0(bench, start, unlike, number):
     bench.wait(1)
     asked = time.monotonic()
     process.send_signal(number)
-    assert process.wait(10) == 0
-    assert time.monotonic() - asked < 2
+    assert process.wait(30) == 0
+    assert time.monotonic() - asked < allow(2)
 
 
 def test_a_signal_ends_it_even_while_the_ledger_is_away(bench, start, tmp_path):
@@ -75,8 +76,8 @@ def test_a_signal_ends_it_even_while_the_ledger_is_away(bench, start, tmp_path):
     assert any("waiting for the ledger" in line for line in process.stdout)
     asked = time.monotonic()
     process.terminate()
-    assert process.wait(10) == 0
-    assert time.monotonic() - asked < 2
+    assert process.wait(30) == 0
+    assert time.monotonic() - asked < allow(2)
 
 
 def test_a_signal_ends_it_though_it_comes_in_the_middle_of_a_wait():
@@ -126,7 +127,7 @@ def test_a_ledger_that_comes_late_and_goes_away_loses_nothing(bench, unlike, tmp
         assert [job.spec.source[-5:] for job in bench.wait(2, 30)] == ["a.mp4", "b.mp4"]
     finally:
         running.stop.set()
-        running.thread.join(15)
+        running.thread.join(30)
         server.kill()
         server.wait()
 

@@ -17,10 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from jobs.ledger import Ledger
 from producer.fingerprint import fingerprint
 from producer.instructions import Defaults, InstructionSpec
+from producer.loop import Producer, Timing
 from producer.pipeline import Pipeline, Policy
 from producer.roots import Roots, WatchedRoot
 from producer.scan import Rules
-from producer.service import Producer, Timing
 from producer.stability import StabilityTracker
 from producer.submit import Submitter
 from producer.watch import Watcher
@@ -30,7 +30,7 @@ SETTLE_S = 2.0
 NAMES = st.sampled_from(["a.mp4", "b.mp4", "sub/c.mp4"])
 
 
-class _Service:
+class _Upkeep:
     """Nothing but files: no hours of work, no hooks."""
 
     newest_first = ignore_existing = False
@@ -82,7 +82,7 @@ class FileSystem(RuleBasedStateMachine):
             pipeline,
             SimpleQueue(),
             Timing(0.5, 0.5),
-            _Service(),
+            _Upkeep(),
             monotonic=lambda: self.now,
         )
 

@@ -40,7 +40,7 @@ def test_a_producer_that_looks_is_healthy(redis_url: str, tmp_path: Path) -> Non
                 assert time.monotonic() < ends
         finally:
             producer.terminate()
-            producer.wait(10)
+            producer.wait(30)
 
 
 def test_without_a_ledger_it_is_one_clear_line() -> None:

@@ -11,6 +11,7 @@ import av
 import imageio_ffmpeg
 import pytest
 
+from cli.states import choose_state
 from config.skills import MAX_BYTES
 from jobs.ledger import StepResult
 from jobs.model import State, Step
@@ -214,5 +215,5 @@ def test_the_whole_way_of_a_file_that_was_refused_and_is_then_converted(tmp_path
     done = run("--convert")
     assert done.returncode == 0, done.stdout + done.stderr
     assert streams(tmp_path / "outbox" / "old clip.mp4")[0] == ["video", "audio"]
-    assert list((tmp_path / ".dropscore" / "prepared").iterdir()) == []
+    assert list((choose_state(f"{tmp_path}/outbox") / "prepared").iterdir()) == []
     assert source.read_bytes() == before

@@ -46,19 +46,19 @@ class Running:
         """Ask it to end; answer how long that took."""
         begun = time.monotonic()
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(30)
         self.close()
         return time.monotonic() - begun
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(30)
         self.close()
 
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(30)
         self.http.close()
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe:
@@ -154,7 +154,7 @@ def start(root: Path, *flags: str) -> Running:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line.startswith("studio ready "):
-        problem = process.communicate(timeout=10)[1]
+        problem = process.communicate(timeout=60)[1]
         raise AssertionError(f"the studio did not start: {problem}")
     url = line.split()[-1]
     return Running(process, url, httpx.Client(base_url=url, timeout=20))

@@ -9,6 +9,8 @@ import uuid
 import httpx
 import pytest
 
+from tests.patience import allow
+
 pytestmark = pytest.mark.integration
 
 BALANCE = "/api/credits/balance/simple"
@@ -219,7 +221,7 @@ def test_a_slow_download(guest):
     guest.studio.faults(fault("cdn", "slow", bytes_per_s=size * 2))
     begun = time.monotonic()
     assert len(guest.get(url).content) == size
-    assert 0.3 < time.monotonic() - begun < 3
+    assert 0.3 < time.monotonic() - begun < allow(3)
 
 
 def test_a_seed_makes_a_run_repeat_itself(guest):
@@ -256,7 +258,7 @@ def test_an_edit_that_lands_long_after_its_answer(guest):
     guest.studio.faults(fault("run_sse", "status", status=503, landed=True, lands_after_s=0.8))
     begun = time.monotonic()
     assert guest.run("add calm music").status_code == 503
-    assert time.monotonic() - begun < 0.7, "the answer does not wait for the edit"
+    assert time.monotonic() - begun < allow(0.7), "the answer does not wait for the edit"
     assert guest.charges() == []
     while not guest.charges():
         assert time.monotonic() - begun < 10

@@ -95,7 +95,7 @@ def test_after_a_kill_the_same_key_carries_the_edit_out_once(start_studio, clip)
     while not guest.balance()["frozen"]:
         pass
     running.kill()
-    thread.join(10)
+    thread.join(30)
     guest.studio = start_studio()
     assert guest.balance()["frozen"] == 0
     for _ in range(2):

@@ -16,6 +16,7 @@ import pytest
 
 from studio.service import Studio
 from studio.settings import StudioSettings
+from tests.patience import allow
 
 pytestmark = pytest.mark.integration
 
@@ -66,9 +67,9 @@ def test_sigterm_with_open_streams_is_quick_and_free(start_studio, clip):
     running = start_studio("--think-s", "60")
     guest = with_clip(running, clip)
     threads = streaming(guest, 5)
-    assert running.stop() <= 2.0
+    assert running.stop() <= allow(2.0)
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     again(start_studio, guest)
     assert guest.charges() == []
     assert guest.balance() == {"available": 1000, "frozen": 0, "total": 1000}
@@ -109,7 +110,7 @@ def test_a_render_that_was_interrupted_begins_again(start_studio, clip, how):
         guest.render(render)
     guest.wait(renders[0], until=("processing", "completed"))
     took_s = running.stop() if how == "stop" else running.kill()
-    assert how == "kill" or took_s <= 2.0
+    assert how == "kill" or took_s <= allow(2.0)
     again(start_studio, guest)
     for render in renders:
         job = guest.wait(render)
@@ -127,7 +128,7 @@ def test_the_parent_may_pass_a_listening_socket(tmp_path):
             assert process.stdout.readline() == f"studio ready {url}\n"
         finally:
             process.terminate()
-            process.communicate(timeout=10)
+            process.communicate(timeout=60)
 
 
 def test_a_port_in_use_is_one_clear_line(tmp_path):
@@ -143,7 +144,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path):
 def test_it_starts_fast(start_studio):
     begun = time.monotonic()
     start_studio()
-    assert time.monotonic() - begun < 3.0, "0.7 s on an idle machine"
+    assert time.monotonic() - begun < allow(3.0), "0.7 s on an idle machine"
 
 
 def test_what_a_kill_left_half_done_is_cleared_away(start_studio, clip, tmp_path):
@@ -176,13 +177,13 @@ def test_a_client_that_goes_away_in_the_middle_of_an_upload_leaves_nothing(start
         line.sendall(head.encode() + bytes(4_000_000))
         while not list(media.iterdir()):
             time.sleep(0.01)
-    for _ in range(200):
+    for _ in range(2000):
         if not list(media.iterdir()):
             break
         time.sleep(0.01)
     assert list(media.iterdir()) == []
     running.process.terminate()
-    assert "Traceback" not in running.process.communicate(timeout=10)[1]
+    assert "Traceback" not in running.process.communicate(timeout=60)[1]
 
 
 def test_sigterm_does_not_wait_for_a_host_that_says_nothing(start_studio):
@@ -194,7 +195,7 @@ def test_sigterm_does_not_wait_for_a_host_that_says_nothing(start_studio):
         fetching = threading.Thread(target=fetch_and_lose, args=(guest, url))
         fetching.start()
         line = silent.accept()[0]
-        assert running.stop() <= 2.0
+        assert running.stop() <= allow(2.0)
         line.close()
         fetching.join(5)
 

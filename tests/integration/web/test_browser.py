@@ -159,7 +159,7 @@ def test_before_and_after_are_switched_at_the_same_second(outbox, chromium, serv
         seen = served.seen.get(timeout=45)
     finally:
         window.terminate()
-        window.wait(20)
+        window.wait(30)
     assert seen == {"at": 1.5, "source": "in/a.mp4", "hidden": True, "pressed": "true"}
 
 

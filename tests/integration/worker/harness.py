@@ -90,7 +90,7 @@ def running_studio(root: Path) -> Iterator[Studio]:
     yield found
     found.http.close()
     found.process.terminate()
-    found.process.wait(10)
+    found.process.wait(30)
     assert found.process.stdout is not None
     found.process.stdout.close()
 
@@ -223,13 +223,7 @@ def open_worker(
             runtime.middleware.add(metrics)
             metrics.start()
         publish_ceilings(ledger)
-        prober = GateProber(
-            ledger,
-            runtime.gates,
-            runtime.client,
-            probe_s=settings.gate_probe_s,
-            edit_credits=settings.edit_credits,
-        )
+        prober = GateProber(ledger, runtime.gates, runtime.client, settings)
         scheduler = Scheduler(
             ledger,
             messages.append,

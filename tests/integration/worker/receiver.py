@@ -44,7 +44,7 @@ class Receiver:
             self.hangs.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join(30)
 
     def bodies(self) -> list[bytes]:
         return [body for _path, body in list(self.got)]

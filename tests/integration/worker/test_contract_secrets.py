@@ -37,12 +37,13 @@ def record_commands(url: str) -> Iterator[list[str]]:
     """Every command that anyone sends to the Redis server meanwhile: messages, arguments, checkpoints."""
     heard: list[str] = []
     client = connect(url)
+    client.connection_pool.connection_kwargs["socket_timeout"] = None  # a quiet server is no fault
     with client.monitor() as monitor:
         listening = threading.Thread(target=_listen, args=(monitor, heard), daemon=True)
         listening.start()
         yield heard
         client.echo("the last word")
-        listening.join(10)
+        listening.join(30)
     client.close()
     assert not listening.is_alive()
 

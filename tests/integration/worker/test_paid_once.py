@@ -114,7 +114,7 @@ def test_a_gateway_that_answers_503_while_the_edit_goes_on_is_not_paid_twice(
     job_id = worker.submit(clip)
     worker.run()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert worker.job(job_id).state is State.DONE
     assert studio.paths().count("run_sse") == studio.charges() == 1
 

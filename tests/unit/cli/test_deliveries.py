@@ -6,9 +6,11 @@ import pytest
 
 from cli.deliveries import redo_jobs, tend_deliveries
 from cli.paths import Folders
+from cli.status import overview_lines
 from config.settings import Settings
 from jobs.ledger import StepResult
 from jobs.model import Checkpoint, JobSpec, RenderRef, SessionRef, State, Step
+from jobs.overview import count_gone, read_overview
 
 LEASE_S = 30.0
 
@@ -57,6 +59,20 @@ def test_what_is_gone_is_queued_again_and_what_is_there_is_left_alone(fake_ledge
     assert (fake_ledger.get("gone").state, fake_ledger.get("gone").step) == (State.QUEUED, Step.POLL)
     assert fake_ledger.get("there") == there
     assert tend(fake_ledger, place) == []
+
+
+def test_what_is_gone_is_counted_until_it_is_made_again(fake_ledger, place):
+    jobs = [deliver(fake_ledger, place, name) for name in ("a", "b", "c")]
+    deliver(fake_ledger, place, "cloud", "cloud")
+    assert count_gone(fake_ledger, "local") == 0
+    for job in jobs[:2]:
+        remove(job.spec.output)
+    seen = read_overview(fake_ledger, gone=count_gone(fake_ledger, "local"))
+    assert "2 outputs gone; the next run makes them again" in map(str, overview_lines(seen))
+    remove(f"{place.outbox}/cloud.mp4")
+    assert (count_gone(fake_ledger, "local"), count_gone(fake_ledger, "cloud")) == (2, 1)
+    tend(fake_ledger, place)
+    assert count_gone(fake_ledger, "local") == 0
 
 
 def test_who_moves_outputs_away_is_left_alone(fake_ledger, place):

@@ -104,6 +104,17 @@ def test_a_long_name_is_cut_in_its_middle(text, width, cut):
     assert shorten_middle(text, width) == cut
 
 
+@pytest.mark.parametrize("width", [44, 50, 80])
+def test_names_that_differ_before_a_common_end_can_be_told_apart(width, folders, make_job, snapshot):
+    names = [f"Summer holiday at the lake 2026, day {n:02}, the afternoon.mp4" for n in range(3)]
+    jobs = [make_job(name, id=name) for name in names]
+    frame = Frame(folders, "title", "", 1.0, (), width)
+    console = Console(file=io.StringIO(), width=width, height=20)
+    console.print(draw(snapshot(in_work=jobs), frame, 20))
+    shown = console.file.getvalue()
+    assert all(f"day {number:02}" in shown for number in range(3)), shown
+
+
 @pytest.mark.parametrize("width", [50, 60, 80])
 def test_names_that_differ_at_their_ends_can_be_told_apart(width, folders, make_job, snapshot):
     names = [f"a long day at the beach with everybody, part {n:02}.mp4" for n in range(3)]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cli.errors import AlreadyRunning, Unusable
-from cli.paths import find_state, hold_state, holds_files, prepare_folders, remember_state
+from cli.paths import hold_state, holds_files, prepare_folders
 
 
 def test_the_outbox_is_beside_the_inbox_unless_it_is_named(tmp_path):
@@ -81,36 +81,3 @@ def test_a_state_folder_is_closed_to_others_whatever_it_was_before(tmp_path):
     (tmp_path / "state").mkdir(mode=0o755)
     prepare_folders(str(tmp_path / "inbox"), None, tmp_path / "state")
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
-
-
-def test_the_state_of_a_file_is_found_from_any_folder(tmp_path):
-    for name in ("old", "new"):
-        (tmp_path / name).mkdir()
-        remember_state(tmp_path / name, "/v/inbox", "/v/outbox")
-    assert find_state("/v/inbox/deep/clip.mp4") == tmp_path / "new"  # the last that served it
-    assert find_state("/v/outbox") == tmp_path / "new"
-    assert find_state("/v/inbox-2/clip.mp4") is None
-    (tmp_path / "new").rmdir()
-    assert find_state("/v/inbox/clip.mp4") == tmp_path / "old"
-
-
-@pytest.mark.parametrize("text", ["", "{}", '[{"state": 3}]', "\0", '[["x"]]'])
-def test_a_damaged_list_of_states_is_no_reason_to_stop(tmp_path, text):
-    known = Path(os.environ["XDG_STATE_HOME"]) / "dropscore" / "known"
-    known.parent.mkdir(parents=True)
-    known.write_text(text)
-    assert find_state("/v/clip.mp4") is None
-    remember_state(tmp_path, "/v")
-    assert find_state("/v/clip.mp4") == tmp_path
-
-
-def test_an_outbox_keeps_its_state_wherever_the_command_is_given(tmp_path):
-    (tmp_path / "inbox").mkdir()
-    former, here = tmp_path / "former", tmp_path / "here"
-    former.mkdir()
-    inbox, outbox = str(tmp_path / "inbox"), str(tmp_path / "outbox")
-    remember_state(former, inbox, outbox)
-    assert prepare_folders(inbox, None, here, is_chosen=False).state == former
-    assert prepare_folders(inbox, None, here).state == here
-    other = prepare_folders(inbox, str(tmp_path / "another"), here, is_chosen=False)
-    assert other.state == here

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from config.errors import ConfigError
-from config.settings import Settings, environment_names, load, to_environment
+from config.settings import Settings, environment_names, find_state_home, load, to_environment
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +20,8 @@ def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_the_defaults_are_those_that_were_promised() -> None:
     settings = load()
-    assert (settings.backend, settings.skill, settings.state_dir) == (
-        "local",
-        "add-music",
-        Path(".dropscore"),
-    )
+    state_dir = find_state_home() / "shared"
+    assert (settings.backend, settings.skill, settings.state_dir) == ("local", "add-music", state_dir)
     assert (settings.poll_interval_s, settings.max_polls, settings.rate_limit_wait_s) == (1, 10, 30)
     assert settings.disconnect_waits_s == (1, 2, 4, 8, 15)
     assert (settings.settle_s, settings.lease_s, settings.gate_probe_s, settings.concurrency) == (
@@ -103,6 +100,15 @@ def test_addresses_are_parted_where_a_new_one_begins(monkeypatch: pytest.MonkeyP
     settings = load()
     assert settings.notify_urls == ("mailto://u:p@x.org?to=a@x.org,b@x.org", "json://h/a", "ntfys://topic")
     assert "topic" not in repr(settings)
+
+
+def test_exports_are_the_local_studios(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DROPSCORE_EXPORT", "stems, midi")
+    assert load().exports == ("stems", "midi")
+    with pytest.raises(ConfigError, match=r"DROPSCORE_EXPORT: .*local studio"):
+        load({"exports": ("wav",), "chosen_backend": "cloud"})
+    with pytest.raises(ConfigError, match="DROPSCORE_EXPORT"):
+        load({"exports": ("mp3",)})
 
 
 def test_a_preview_that_could_not_be_made_whole_is_refused() -> None:

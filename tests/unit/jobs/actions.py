@@ -152,6 +152,14 @@ def check_sets(ledger: Ledger) -> None:
             name = "backlog" if job.step is Step.UPLOAD and job.spec.backlog else job.step
             assert due == [name], job
             assert set(in_flight) <= {LIMITED.get(job.step)}, job
+        held = ledger.client.hget(f"dropscore:job:{job.id}", "held")
+        assert held is None or (job.step is Step.UPLOAD and not job.ended), job
+        if held is not None:
+            assert ledger.client.zscore(f"dropscore:held:{held}", job.id) is not None, job
+    held_keys = ledger.client.keys("dropscore:held:*")
+    for key in held_keys:
+        for job_id in ledger.client.zrange(key, 0, -1):
+            assert f"dropscore:held:{ledger.client.hget(f'dropscore:job:{job_id}', 'held')}" == key, job_id
     known = {job.id for job in jobs}
     assert all(within[f"in:{state}"] <= known for state in State)
     check_budget(ledger)

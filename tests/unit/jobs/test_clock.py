@@ -14,10 +14,12 @@ from tests.unit.jobs.actions import (
     admit_ids,
     check_sets,
     claim,
+    claim_alone,
     due_at,
     end_step,
     step_server_clock,
     submit,
+    try_claim,
 )
 
 HOUR_S = 3600.0
@@ -136,6 +138,88 @@ def test_a_host_that_slept_does_not_hold_the_clock_of_the_others_back(ledger: Le
     frozen.sync_clock()
     assert frozen.now() == pytest.approx(at + HOUR_S, abs=3)
     assert ledger.now() == pytest.approx(at + HOUR_S, abs=3)
+
+
+def pause(ledger: Ledger, wall: Wall, seconds: float) -> Ledger:
+    """A host beside ``ledger``'s that is paused so long, as a virtual machine is; the other asks each 5 s."""
+    step = step_server_clock(ledger)
+    ledger.sync_clock("awake", 4)
+    paused = Ledger(ledger.client, Wall(wall.at), limits=LIMITS)
+    paused.scripts.clock = ledger.scripts.clock
+    paused.sync_clock("paused", 4)
+    for _ in range(int(seconds // 5)):
+        wall.go(5)
+        step(5)
+        ledger.sync_clock("awake", 4)
+    wall.go(seconds % 5)
+    step(seconds % 5)
+    return paused
+
+
+def test_a_paused_host_takes_no_lease_that_others_hold_and_what_it_claims_is_its_own(
+    fake_ledger: Ledger, wall: Wall
+) -> None:
+    """What it claimed was born expired: the next look of any other took it away."""
+    ledger = fake_ledger
+    paused = pause(ledger, wall, 3602)
+    submit(ledger)
+    held = claim(ledger)
+    submit(ledger, "j2")
+    wall.go(5)
+    ledger.sync_clock("awake", 4)
+    assert admit_ids(paused) == ["j2"], "before it has asked for the time"
+    assert try_claim(paused, "j2", Step.UPLOAD)
+    assert due_at(ledger, "j2") == pytest.approx(LEASE_S, abs=5.1)
+    assert admit(ledger) == []
+    assert ledger.renew({"j1": held.fence}, LEASE_S) == []
+    check_sets(ledger)
+
+
+def test_a_paused_host_has_lost_what_others_took_over_and_keeps_what_nobody_did(
+    fake_ledger: Ledger, wall: Wall
+) -> None:
+    ledger = fake_ledger
+    submit(ledger, "taken")
+    submit(ledger, "kept")
+    old = {job_id: claim_alone(ledger, job_id, Step.UPLOAD) for job_id in ("taken", "kept")}
+    paused = pause(ledger, wall, 62)
+    assert claim(ledger, "taken")
+    ledger.client.zrem("dropscore:admitted", "kept")
+    assert paused.renew({job_id: job.fence for job_id, job in old.items()}, LEASE_S) == ["taken"]
+    assert not paused.save(old["taken"], {})
+    assert due_at(ledger, "kept") == pytest.approx(LEASE_S, abs=5.1)
+    assert admit(ledger) == []
+
+
+@pytest.mark.parametrize("seconds", [2, 4, 8, 14, 63])
+def test_a_pause_does_not_set_the_ledgers_time_back(fake_ledger: Ledger, wall: Wall, seconds: int) -> None:
+    """Paused for less than the others' 5 s, a host took the server's clock for set, and held all back."""
+    ledger = fake_ledger
+    at = ledger.now()
+    paused = pause(ledger, wall, seconds)
+    paused.sync_clock("paused", 4)
+    ledger.sync_clock("awake", 4)
+    assert paused.now() == pytest.approx(at + seconds, abs=0.5)
+    assert ledger.now() == pytest.approx(at + seconds, abs=0.5)
+    assert int(ledger.client.hget("dropscore:clock", "shift")) == 0
+
+
+def test_where_all_were_paused_time_goes_on_from_where_it_was(fake_ledger: Ledger) -> None:
+    """It cannot be told from a server whose clock was set; no lease ends, and nothing goes back."""
+    ledger = fake_ledger
+    step = step_server_clock(ledger)
+    ledger.sync_clock("only", 4)
+    submit(ledger)
+    held = claim(ledger)
+    at = ledger.now()
+    step(HOUR_S)
+    ledger.sync_clock("only", 4)
+    assert ledger.now() == pytest.approx(at, abs=0.5)
+    assert admit(ledger) == []
+    assert ledger.renew({"j1": held.fence}, LEASE_S) == []
+    fresh = Ledger(ledger.client, Wall(5.0), limits=LIMITS)
+    fresh.scripts.clock = ledger.scripts.clock
+    assert fresh.now() == pytest.approx(at, abs=0.5)
 
 
 def test_a_slow_look_at_the_clock_is_dropped(ledger: Ledger, wall: Wall) -> None:

@@ -3,10 +3,23 @@
 import json
 import string
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobs.ledger import pack_checkpoint, pack_spec, pack_steps, path_key, result_path, unpack_job
+from jobs.ledger import (
+    Ledger,
+    pack_checkpoint,
+    pack_kept,
+    pack_output,
+    pack_spec,
+    pack_steps,
+    path_key,
+    result_path,
+    unpack_job,
+    unpack_kept,
+    unpack_output,
+)
 from jobs.model import (
     Checkpoint,
     InstructionState,
@@ -20,6 +33,7 @@ from jobs.model import (
     StepRecord,
     UploadRef,
 )
+from tests.unit.jobs.actions import bring_to, claim_alone, end_step, submit
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 TIMES = st.floats(0, 4e9)
@@ -174,3 +188,66 @@ def test_the_result_lies_beside_the_output() -> None:
 def test_a_name_shows_neither_folder_nor_query() -> None:
     assert JobSpec(source="/in/a b.mp4").name == "a b.mp4"
     assert JobSpec(source="https://x.example/v/clip.mp4?sig=secret").name == "clip.mp4"
+
+
+ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+PATHS = st.text(st.sampled_from("/ab.:=~é"), max_size=12)
+
+
+@given(source=PATHS, output=PATHS)
+@example(source="/x/aa.mp4", output="/x/a.mp4")
+@example(source="/films/in/clip.mp4", output="/films/in/clip.mp4")
+@example(source="/films/clip.mp4", output="")
+def test_an_output_is_unpacked_as_it_was_packed(source: str, output: str) -> None:
+    output = f"/{output}" if output else ""
+    assert unpack_output(source, pack_output(source, output)) == output
+    assert unpack_output(source, output) == output  # a record of before
+
+
+def test_an_output_beside_its_source_takes_a_few_letters() -> None:
+    assert pack_output("/home/me/films/in/clip.mp4", "/home/me/films/out/clip.mp4") == "=15:9:out"
+    assert pack_output("s3://b/in/a.mov", "/out/b.mp4") == "/out/b.mp4"
+
+
+@pytest.mark.parametrize(
+    "session_id",
+    [ID, ID.replace("-", ""), "s1", "a=b", "=", "a=ABCDEFGHIJKLMNOPQRSTUV", "~~", f"x={ID}", "é" * 40],
+)
+@pytest.mark.parametrize(
+    "render_id", [f"render_{ID.replace('-', '')}", "render_0123456789abcdef", "r~1", "r"]
+)
+def test_what_a_delivered_output_can_be_made_from_is_kept_in_few_letters(
+    session_id: str, render_id: str
+) -> None:
+    point = Checkpoint(
+        session=SessionRef(session_id=session_id, backend="cloud"),
+        render=RenderRef(render_id=render_id),
+        sha256="x",
+    )
+    packed = pack_kept(point)
+    found = unpack_kept(packed)
+    assert found.session is not None
+    assert found.render is not None
+    assert (found.session.session_id, found.render.render_id) == (session_id, render_id)
+    assert found.session.backend == "cloud"
+    if render_id.startswith("render_") and len(session_id) in {32, 36}:
+        assert len(packed) <= 64
+
+
+def test_the_record_of_a_job_that_is_done_is_kept_in_one_piece(ledger: Ledger) -> None:
+    """A field above 64 letters made a hash table of it: 760 bytes a job in place of 490."""
+    source = "/home/somebody/videos/holidays/in/clip 0001.mp4"
+    submit(ledger, "j1", source=source, output=source.replace("/in/", "/out/"))
+    point = Checkpoint(
+        session=SessionRef(session_id=ID, backend="cloud"),
+        render=RenderRef(render_id="render_0123456789abcdef"),
+        sha256="x",
+    )
+    bring_to(ledger, "j1", Step.DOWNLOAD)
+    job = claim_alone(ledger, "j1", Step.DOWNLOAD)
+    assert end_step(ledger, job.evolve(checkpoint=point), State.DONE)
+    row = ledger.client.hgetall("dropscore:job:j1")
+    assert max(map(len, row.values())) <= 64
+    assert sum(map(len, row.values())) < 130, row
+    assert ledger.get("j1").spec.output == source.replace("/in/", "/out/")
+    assert [one.output for one in ledger.delivered()] == [source.replace("/in/", "/out/")]

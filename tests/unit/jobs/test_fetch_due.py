@@ -212,7 +212,7 @@ def test_a_place_that_a_killed_worker_held_is_free_after_its_lease(ledger: Ledge
     assert admit_ids(ledger) == ["next"]
 
 
-@pytest.mark.parametrize("gate", [gate for gate in Gate if gate is not Gate.PLAN])
+@pytest.mark.parametrize("gate", sorted(set(Gate) - {Gate.PLAN, Gate.SOURCE}))
 def test_what_is_behind_a_closed_gate_is_passed_over_without_a_write(ledger: Ledger, gate: Gate) -> None:
     """`pause` with 200 queued jobs made 200 claims and 200 result files."""
     for number in range(20):
@@ -467,3 +467,37 @@ def test_the_limits_of_a_ledger_do_not_change_those_of_another(ledger: Ledger) -
     bound(ledger, upload=1)
     assert LIMITS["upload"] == LimitBounds(4, 100)
     assert replace(LIMITS["upload"], ceiling=1).ceiling == 1
+
+
+@pytest.mark.parametrize("step", [Step.UPLOAD, Step.EDIT, Step.RENDER, Step.DOWNLOAD])
+def test_what_a_dead_worker_held_goes_before_all_that_waits_longer(
+    ledger: Ledger, wall: Wall, step: Step
+) -> None:
+    """Of a backlog of 2,000, uploads of a killed worker came when all others were through."""
+    bound(ledger, **dict.fromkeys(KINDS, 2))
+    for number in range(12):
+        submit(ledger, f"b{number:02d}", backlog=True)
+        bring_to(ledger, f"b{number:02d}", step)
+        wall.go(1)
+    held = admit_ids(ledger)
+    assert held == ["b00", "b01"]
+    for job_id in held:
+        assert try_claim(ledger, job_id, step)
+    wall.go(LEASE_S + 1)
+    assert admit_ids(ledger) == held
+    check_sets(ledger)
+
+
+def test_a_dead_workers_uploads_go_on_while_enough_waits_to_be_edited(ledger: Ledger, wall: Wall) -> None:
+    bound(ledger, edit=16, upload=2)
+    for number in range(40):
+        submit(ledger, f"b{number:02d}", backlog=True)
+    held = admit_ids(ledger)
+    for job_id in held:
+        assert try_claim(ledger, job_id, Step.UPLOAD)
+    for number in range(2, 38):
+        bring_to(ledger, f"b{number:02d}", Step.EDIT)
+    wall.go(LEASE_S + 1)
+    due = {one.job_id: one.step for one in admit(ledger)}
+    assert {job_id for job_id, step in due.items() if step is Step.UPLOAD} == set(held)
+    assert try_claim(ledger, held[0], Step.UPLOAD)

@@ -60,7 +60,7 @@ def test_opening_tells_how_many_waited_and_rings(ledger: Ledger) -> None:
     assert gates.closed() == {}
 
 
-@pytest.mark.parametrize("gate", Gate)
+@pytest.mark.parametrize("gate", sorted(set(Gate) - {Gate.SOURCE}))
 def test_each_gate_holds_the_sets_of_its_steps(ledger: Ledger, gate: Gate) -> None:
     for step in Step:
         submit(ledger, f"at-{step}")

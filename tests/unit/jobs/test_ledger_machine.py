@@ -4,7 +4,7 @@ Hypothesis draws the order. After every step each unfinished job is due once, wh
 kind of work is above its limit, the budget adds up, and no instruction was paid for more often than a person
 allowed. In the end all faults are over, and every job must come to its end.
 
-The model stands for what `worker/steps/edit.py` does around a paid message. Fifteen seconds by default;
+The model stands for what `worker/steps/edit.py` does around a paid message. Ten seconds by default;
 ``--hypothesis-profile long`` (``make test-long``) goes on for much longer.
 """
 
@@ -28,6 +28,7 @@ from jobs.limits import CreditBudget
 from jobs.model import (
     ENDED,
     LIMITED,
+    SOURCE_GONE,
     Checkpoint,
     Gate,
     InstructionState,
@@ -37,7 +38,7 @@ from jobs.model import (
     State,
     Step,
 )
-from jobs.sources import SOURCE_GONE, Sources
+from jobs.sources import Sources
 from tests.conftest import Wall
 from tests.unit.jobs.actions import KINDS, LEASE_S, check_sets, count_in_flight, make_spec
 
@@ -184,7 +185,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(backlog=st.booleans(), group=st.sampled_from([None, None, "g", "h"]), name=st.integers(0, 3))
     def submit(self, backlog: bool, group: str | None, name: int) -> None:
         job_id = f"j{len(self.submitted)}"
-        fields = {"source": f"/in/{job_id}.mp4", "backlog": backlog, "session_group": group}
+        fields = {"source": f"/in/{job_id}.mp4", "backlog": backlog, "session_group": group, "root": "/in"}
         self.submitted[job_id] = fields | {"outputs": [f"/out/{name}.mp4", f"/out/{job_id}.mp4"]}
         self.allowed[job_id] = 1
         assert self.take_in(job_id)
@@ -441,7 +442,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for closed in Gates(self.ledger).closed():
             Gates(self.ledger).open(closed)
         at = self.ledger.now() + wait_s
-        Gates(self.ledger).close(gate, probe_at=at, message="m", advice="a")
+        root = "/in" if gate is Gate.SOURCE else ""
+        Gates(self.ledger).close(gate, probe_at=at, message="m", advice="a", root=root)
 
     @precondition(lambda self: Gates(self.ledger).closed())
     @rule()
@@ -470,7 +472,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def forget(self) -> None:
         done = set(self.ended(State.DONE))
-        forgotten = self.ledger.forget(0.0, [State.DONE], lambda _: True)
+        forgotten = self.ledger.forget(-3.0, [State.DONE], lambda _: True)  # hosts agree to 3 s
         assert forgotten == len(done)
         self.forgotten |= done
 
@@ -546,6 +548,7 @@ class LedgerMachine(RuleBasedStateMachine):
         check_sets(self.ledger)
         assert [key for key in self.server.client.keys("dropscore:due:*")] == []
         assert [key for key in self.server.client.keys("dropscore:inflight:*")] == []
+        assert [key for key in self.server.client.keys("dropscore:held*")] == []
         assert CreditBudget(self.ledger).spending().aside == 0
 
     def go_on(self, worker: Worker) -> None:
@@ -565,7 +568,7 @@ TestLedgerMachine.settings = (
     settings.get_profile("long")
     if IS_LONG
     else settings(
-        max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=10, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
     )
 )
 pytestmark = pytest.mark.timeout(7200 if IS_LONG else 300)

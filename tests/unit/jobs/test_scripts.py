@@ -26,7 +26,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "now": 1.0,
         "was": "/in/other",
         "source": "/in/n",
-        "source_gone": "source_gone",
+        "codes": {"source_gone": True},
         "spec": "{}",
     },
     "renew": {"now": 1.0, "lease_s": 30},

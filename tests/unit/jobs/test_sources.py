@@ -5,6 +5,8 @@ import pytest
 from jobs.ledger import Ledger, path_key
 from jobs.model import (
     ENDED,
+    SOURCE_GONE,
+    STALE_CODES,
     Checkpoint,
     InstructionState,
     InstructionStatus,
@@ -15,7 +17,7 @@ from jobs.model import (
     Step,
     UploadRef,
 )
-from jobs.sources import NO_JOB, SOURCE_GONE, Sources
+from jobs.sources import NO_JOB, Sources
 from tests.conftest import Wall
 from tests.unit.jobs.actions import (
     admit_ids,
@@ -93,6 +95,24 @@ def test_one_that_failed_for_lack_of_its_file_is_queued_again(ledger: Ledger) ->
     claimed = try_claim(ledger, "j1", Step.UPLOAD)
     assert claimed is not None
     assert claimed.spec.source == "/in/new.mp4"
+
+
+@pytest.mark.parametrize("code", sorted(STALE_CODES))
+def test_the_source_of_one_that_failed_for_its_sake_is_looked_at_again(ledger: Ledger, code: str) -> None:
+    sources, source = Sources(ledger), submit(ledger).spec.source
+    sources.mark({source: ("7:99 x", "j1"), "/in/other.mp4": ("7:99 x", "j1")})
+    end(ledger, "j1", State.FAILED, code)
+    assert sources.seen([source, "/in/other.mp4"]) == [None, ("7:99 x", "j1")]
+    assert relocated(ledger, to=source) is True
+
+
+def test_the_source_of_one_that_failed_otherwise_or_has_another_job_stays_seen(ledger: Ledger) -> None:
+    sources = Sources(ledger)
+    for job_id, code, marked in (("j1", "no_music", "j1"), ("j2", SOURCE_GONE, "another")):
+        source = submit(ledger, job_id).spec.source
+        sources.mark({source: ("7:99 x", marked)})
+        end(ledger, job_id, State.FAILED, code)
+        assert sources.seen([source]) == [("7:99 x", marked)]
 
 
 def test_what_cannot_follow_its_file_stays_as_it_was(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import stat
 import threading
 import uuid
@@ -362,6 +363,7 @@ def test_a_users_token_is_never_replaced() -> None:
     with pytest.raises(errors.AccountRefused) as caught:
         own.refresh("nmv_usr_mine")
     assert "NEMO_TOKEN" in caught.value.advice and type(caught.value) is errors.AccountRefused
+    assert caught.value.service_code == 1001
 
 
 def test_a_users_token_of_any_form_is_masked() -> None:
@@ -428,6 +430,32 @@ def test_a_folder_that_cannot_be_used_is_an_error_of_ours(tmp_path: Path) -> Non
         store.save(Account("c"))
     with pytest.raises(errors.StoreUnusable), store.lock():
         pass
+
+
+def test_a_file_that_cannot_be_read_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(errors.StoreUnusable, match="cannot be read"):
+        FileTokenStore(tmp_path).load()
+
+
+def test_a_lock_ends_with_its_block_and_nobody_else_may_open_its_file(tmp_path: Path) -> None:
+    store = FileTokenStore(tmp_path / "account.json")
+    mask = os.umask(0)
+    try:
+        for _ in range(2):
+            with store.lock():
+                pass
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "account.json.lock").stat().st_mode) == 0o600
+
+
+def test_an_account_is_on_disk_before_it_takes_the_place_of_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, sizes = tmp_path / "account.json", []
+    monkeypatch.setattr(auth.os, "fsync", lambda file: sizes.append((os.fstat(file).st_size, path.exists())))
+    FileTokenStore(path).save(known())
+    assert sizes == [(path.stat().st_size, False)]
 
 
 def count_up(path: Path, times: int) -> None:

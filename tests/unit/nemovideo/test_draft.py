@@ -43,10 +43,36 @@ def test_one_track_and_none() -> None:
         ({"d": 8000, "m": {"title": "  two\n lines "}}, "BGM: two lines (0-8s)"),
         ({"d": 8000}, "BGM: BGM (0-8s)"),
         ({"d": None, "m": None}, "BGM: BGM (0-0s)"),
+        ({"d": float("inf")}, "BGM: BGM (0-0s)"),
     ],
 )
 def test_what_other_servers_write(segment: dict[str, Any], told: str) -> None:
     assert draft({"tt": 1, "sg": [segment]}).summary() == f"Timeline (1 track): 1. {told}"
+
+
+@pytest.mark.parametrize(
+    ("stated", "factor"), [(0.5, 0.5), (2, 2.0), (2.5, 0.025), (3, 0.03), (50, 0.5), (100, 1.0), (-1, None)]
+)
+def test_a_volume_is_a_factor_up_to_two_and_a_percentage_above(stated: float, factor: float | None) -> None:
+    (track,) = draft(quieter(stated)).tracks
+    assert track.volume == factor
+
+
+def test_a_title_is_named_by_the_words_people_see() -> None:
+    named = {"tt": 7, "m": {"title": "Opening"}}
+    (track,) = draft({**named, "sg": [{"d": 1, "m": {"text": "Hello"}}]}).tracks
+    assert (track.title, track.text, track.name) == ("Opening", "Hello", '"Hello"')
+    (track,) = draft({**named, "sg": [{"d": 1}]}).tracks
+    assert (track.text, track.name) == ("Opening", '"Opening"')
+    (track,) = draft({"tt": 7, "sg": [{"d": 1}]}).tracks
+    assert (track.text, track.name) == ("", "Title")
+    (track,) = draft(VIDEO).tracks
+    assert track.name == "city timelapse"
+
+
+def test_times_are_exact_to_the_millisecond() -> None:
+    (track,) = draft({"tt": 0, "sg": [{"d": 2001, "start": 1500}]}).tracks
+    assert (track.start_s, track.end_s) == (1.5, 3.501)
 
 
 def test_segments_without_a_start_follow_each_other() -> None:
@@ -166,3 +192,28 @@ def test_a_new_picture_size() -> None:
     wide = draft(VIDEO, m={"width": 1920, "height": 1080})
     tall = draft(VIDEO, m={"width": 1080, "height": 1920})
     assert tall.changes(wide) == ("Picture changed: 1920x1080 → 1080x1920",)
+
+
+def test_a_picture_has_a_size_when_both_sides_are_stated() -> None:
+    assert draft(m={"width": 1920, "height": 1080}).canvas == "1920x1080"
+    assert draft(m={"width": 1920}).canvas == draft(m={"height": 1080}).canvas == draft().canvas == ""
+    sized, unsized = draft(VIDEO, m={"width": 1920, "height": 1080}), draft(VIDEO)
+    assert sized.changes(unsized) == unsized.changes(sized) == ("Timeline changed in its details",)
+
+
+def test_a_draft_is_its_own_reading() -> None:
+    one = draft(VIDEO)
+    assert Draft.parse(one) is one
+
+
+def test_digests_do_not_change_from_one_version_to_the_next() -> None:
+    """They are kept in the ledger: a digest that changed would make an edit of each timeline in work."""
+    digest = Draft({"t": [], "m": {"title": "Müsik", "b": 1, "a": 2.5}}).digest
+    assert digest == "9d29f4847a9261df1ec0ffaae07ca96108e4cc11c7b1de471051830ea03ab3f2"
+
+
+def test_tracks_have_the_numbers_of_the_contract() -> None:
+    assert (TrackKind.VIDEO.value, TrackKind.AUDIO.value, TrackKind.TEXT.value) == (0, 1, 7)
+    kinds = [draft({"tt": number, "sg": [{"d": 1}]}).tracks[0].kind for number in (0, 1, 7, 2, -1, None)]
+    assert kinds == [TrackKind.VIDEO, TrackKind.AUDIO, TrackKind.TEXT, *[TrackKind.OTHER] * 3]
+    assert not draft(VIDEO).tracks[0].source

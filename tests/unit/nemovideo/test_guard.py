@@ -77,7 +77,8 @@ def test_one_bad_address_among_good_ones_is_enough() -> None:
     [
         "file:///etc/passwd", "ftp://x.example/v",
         "data:text/plain,x", "javascript:1", "//x.example/v", "x.example/v",
-        "", "http://", "http://user:pw@x.example/", "https://x.example:99999/", "http://x\x00y/", "http://[::1/",
+        "", "http://", "http://user:pw@x.example/", "https://x.example:0/", "https://x.example:65536/",
+        "http://x\x00y/", "http://[::1/",
     ],
 )  # fmt: skip
 def test_what_is_no_web_address(url: str) -> None:
@@ -99,6 +100,18 @@ def test_an_ipv6_address_is_written_in_brackets() -> None:
     (target,) = guard.check("http://cdn.example/v", allow_private=False, resolve=resolve_to(PUBLIC[1]))
     assert target.url == f"http://[{PUBLIC[1]}]/v"
     assert target.extensions == {}
+
+
+def test_the_highest_port_is_one() -> None:
+    (target,) = guard.check(
+        "https://x.example:65535/v", allow_private=False, resolve=resolve_to("93.184.216.34")
+    )
+    assert target.url == "https://93.184.216.34:65535/v"
+
+
+def test_a_resolver_that_answers_with_no_address() -> None:
+    with pytest.raises(errors.UnsafeUrl, match="cannot be resolved"):
+        guard.check("https://x.example/v", allow_private=True, resolve=resolve_to("elsewhere"))
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "localhost"])

@@ -5,9 +5,20 @@ from typing import Any
 
 import pytest
 
-from nemovideo import Draft, EditReply, Heartbeat, StateDelta, StreamError, Text, Thought, Tool, Unknown
+from nemovideo import (
+    Draft,
+    EditReply,
+    Heartbeat,
+    StateDelta,
+    StreamError,
+    Text,
+    Thought,
+    Tool,
+    Unknown,
+    errors,
+)
 from nemovideo.sse import ServerEvent
-from nemovideo.stream import ReplyBuilder, read_event
+from nemovideo.stream import ReplyBuilder, StreamWatch, read_event
 
 BUSY = "The AI model behind the service is at its rate limit."
 MALFORMED = "The AI model called a tool in a way that cannot be understood."
@@ -48,6 +59,9 @@ def reply(*documents: Any) -> EditReply:
         ({"type": "error"}, [StreamError("The agent reported an error.")]),
         ({"code": 1001, "message": "expired"}, [StreamError("expired", 1001)]),
         ({"code": "1002", "msg": "gone"}, [StreamError("gone", 1002)]),
+        ({"code": "999999999", "message": "m"}, [StreamError("m", 999999999)]),
+        ({"code": "9999999999", "message": "m"}, [StreamError("m")]),
+        ({"code": True, "message": "m"}, [StreamError("m")]),
         (part("Hi"), [Text("Hi")]),
         (part("H", partial=True), [Text("H", partial=True)]),
         ({"content": {"parts": [{"text": "Hmm", "thought": True}]}}, [Thought()]),
@@ -308,3 +322,64 @@ CAPTURES = [
 @pytest.mark.parametrize(("stream", "expected"), CAPTURES)
 def test_what_a_real_server_sent(stream: list[Any], expected: EditReply) -> None:
     assert reply(*stream) == expected
+
+
+class Stopwatch:
+    """A clock that a test sets, and a stream's watch that began at 1000 s."""
+
+    def __init__(self) -> None:
+        self.now, self.heard = 1000.0, list[float]()
+        self.watch = StreamWatch(clock=lambda: self.now, on_still_working=self.heard.append)
+
+    def check_at(self, seconds: float) -> None:
+        self.now = 1000.0 + seconds
+        self.watch.check()
+
+
+def test_a_stream_may_last_fifteen_minutes() -> None:
+    one = Stopwatch()
+    for minute in range(1, 15):
+        one.check_at(60.0 * minute)
+        one.watch.note(Text("x"))
+    one.check_at(899.9)
+    with pytest.raises(errors.StreamTimeout):
+        one.check_at(900.0)
+
+
+@pytest.mark.parametrize("sign", [Heartbeat(), Unknown()])
+def test_ten_minutes_without_progress_end_it(sign: Heartbeat | Unknown) -> None:
+    one = Stopwatch()
+    one.check_at(599.9)
+    one.watch.note(sign)
+    with pytest.raises(errors.StreamTimeout):
+        one.check_at(600.0)
+
+
+def test_still_working_is_reported_every_two_minutes() -> None:
+    one = Stopwatch()
+    for seconds in (119.9, 120.0, 121.0, 239.9, 240.0, 500.0):
+        one.check_at(seconds)
+    assert one.heard == [120.0, 240.0, 500.0]
+
+
+def test_a_whole_answer_has_a_deadline_of_its_own() -> None:
+    one = Stopwatch()
+    one.watch.answer_until_s = 1030.0
+    one.check_at(29.9)
+    with pytest.raises(errors.StreamTimeout):
+        one.check_at(30.0)
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        ("http11.send_request_headers.started", errors.StreamStopped),
+        ("connection.connect_tcp.complete", errors.Stopped),
+    ],
+)
+def test_a_stop_leaves_the_outcome_open_once_something_left(step: str, kind: type) -> None:
+    watch = StreamWatch(should_stop=lambda: True)
+    watch.trace(step, None)
+    with pytest.raises(errors.NemoVideoError) as caught:
+        watch.check()
+    assert type(caught.value) is kind

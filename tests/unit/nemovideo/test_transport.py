@@ -1,20 +1,36 @@
 """Codes in the envelope, in the status, or in both; and every foreign exception translated."""
 
+import contextlib
 import inspect
 import json
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 
-from nemovideo import errors
+from nemovideo import errors, transport
+from nemovideo.attribution import Attribution
+from nemovideo.models import Endpoint
 from nemovideo.transport import (
     Answer,
     Call,
+    PatientBackend,
+    Transport,
+    Watch,
+    collect_answer,
     data_of,
     error_for,
+    origin_of,
     parse_retry_after_s,
+    pause,
+    refusal_of,
     translate,
     translate_errors,
 )
@@ -115,6 +131,40 @@ def test_good_answers(document: Any, data: Any) -> None:
 def test_a_good_status_without_an_object_is_a_bad_answer(body: bytes) -> None:
     with pytest.raises(errors.BadAnswer):
         data_of(answer(body))
+
+
+@pytest.mark.parametrize(("status", "good"), [(199, False), (200, True), (299, True), (300, False)])
+def test_the_statuses_that_are_good(status: int, good: bool) -> None:
+    assert (refusal_of(answer({"a": 1}, status), {"a": 1}) is None) is good
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(499, errors.BadRequest), (599, errors.ServerError), (600, errors.BadRequest)]
+)
+def test_the_faults_of_a_service_end_at_599(status: int, kind: type) -> None:
+    assert type(error_for("state", status)) is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "refused"), [("999999999", True), ("9999999999", False), ("1e3", False), ("٣", False)]
+)
+def test_a_code_in_words_is_a_number_of_nine_digits_at_most(code: str, refused: bool) -> None:
+    assert (refusal_of(answer({"code": code}), {"code": code}) is not None) is refused
+
+
+# Named one by one here: a code too many, and an edit that was made is sent and paid again.
+NOT_TAKEN = {400, 401, 402, 404, 413, 415, 422, 429, 1001, 1002, 2001, 4001, 4002}
+
+
+@pytest.mark.parametrize(
+    "code", sorted({near + by for near in NOT_TAKEN for by in (-1, 0, 1)} | {500, 502, 9999})
+)
+def test_an_edit_may_be_sent_again_only_after_these_refusals(code: int) -> None:
+    assert error_for("run_sse", code).outcome_unknown is (code not in NOT_TAKEN)
+    assert error_for("run_sse", code, status=code if code < 600 else 200).outcome_unknown is (
+        code not in NOT_TAKEN
+    )
+    assert not error_for("state", code).outcome_unknown
 
 
 def test_a_refusal_without_a_code() -> None:
@@ -289,3 +339,159 @@ def test_gateway_answers_leave_only_an_edit_open() -> None:
     assert error_for("run_sse", 9999).outcome_unknown
     assert not error_for("run_sse", 9999, status=402).outcome_unknown
     assert not error_for("render", 504).outcome_unknown
+
+
+# --- waiting --------------------------------------------------------------------------------------
+
+
+def test_a_pause_is_slept_whole_in_halves_of_a_second() -> None:
+    slept: list[float] = []
+    pause(1.2, lambda: False, slept.append)
+    assert slept == [0.5, 0.5, pytest.approx(0.2)]
+    slept.clear()
+    pause(1.2, None, slept.append)
+    assert slept == [1.2]
+
+
+def test_a_pause_ends_with_a_stop() -> None:
+    stops = iter([False, True])
+    slept: list[float] = []
+    with pytest.raises(errors.Stopped):
+        pause(60, lambda: next(stops), slept.append)
+    assert slept == [0.5]
+
+
+def test_a_watch_ends_at_its_deadline_and_not_before() -> None:
+    now = [100.0]
+    watch = Watch(clock=lambda: now[0])
+    watch.check()
+    watch.end_in(5)
+    now[0] = 104.9
+    watch.check()
+    now[0] = 105.0
+    with pytest.raises(httpx.ReadTimeout):
+        watch.check()
+
+
+def make_transport(
+    *statuses: int, retry_after: str = "", **options: Any
+) -> tuple[Transport, list[httpx.Request]]:
+    """A transport whose service answers with these statuses, and what it was asked."""
+    seen: list[httpx.Request] = []
+    left = list(statuses)
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        headers = {"Retry-After": retry_after} if retry_after else {}
+        return httpx.Response(left.pop(0) if left else 200, json={"code": 0, "data": {}}, headers=headers)
+
+    http = httpx.Client(transport=httpx.MockTransport(handle))
+    attribution = Attribution("add-music", "1.0.0", "unknown")
+    endpoint = Endpoint("https://api.example")
+    return Transport(endpoint, attribution, None, http, rng=random.Random(1), **options), seen
+
+
+def test_who_asked_to_stop_sends_nothing() -> None:
+    made, seen = make_transport()
+    with pytest.raises(errors.Stopped):
+        made.fetch(Call("state", "GET", "/x", should_stop=lambda: True))
+    assert seen == []
+
+
+@pytest.mark.parametrize(("faults", "asked"), [(0, 1), (1, 2), (2, 3), (3, 3)])
+def test_a_safe_call_is_made_three_times_at_most(faults: int, asked: int) -> None:
+    slept: list[float] = []
+    made, seen = make_transport(*[500] * faults, sleep=slept.append)
+    with contextlib.suppress(errors.ServerError):
+        made.fetch(Call("state", "GET", "/x", safe=True))
+    assert (len(seen), len(slept)) == (asked, asked - 1)
+
+
+def test_a_call_that_is_not_safe_is_made_once() -> None:
+    made, seen = make_transport(500, sleep=lambda _: None)
+    with pytest.raises(errors.ServerError):
+        made.fetch(Call("upload", "POST", "/x"))
+    assert len(seen) == 1
+
+
+def test_a_fault_that_asks_for_a_wait_gets_it_if_it_is_short() -> None:
+    slept: list[float] = []
+    made, _ = make_transport(503, retry_after="2", sleep=slept.append)
+    made.fetch(Call("state", "GET", "/x", safe=True))
+    assert slept == [2.0]
+    cap_s = made.endpoint.retry.cap_s
+    made, seen = make_transport(503, retry_after=str(cap_s + 1), sleep=slept.append)
+    with pytest.raises(errors.ServerError):
+        made.fetch(Call("state", "GET", "/x", safe=True))
+    assert len(seen) == 1 and slept == [2.0]
+
+
+def test_an_answer_may_be_as_large_as_the_limit_and_no_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 10)
+    response, call = httpx.Response(200), Call("state", "GET", "/x")
+    assert collect_answer(call, response, [b"12345", b"67890"]).body == b"1234567890"
+    with pytest.raises(errors.BadAnswer):
+        collect_answer(call, response, [b"12345", b"678901"])
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("timeout", [None, 5.0])
+def test_a_dead_peer_is_found_within_two_minutes(timeout: float | None) -> None:
+    with listening() as port:
+        stream = PatientBackend().connect_tcp("127.0.0.1", port, timeout)
+        sock = stream.get_extra_info("socket")
+        level = socket.IPPROTO_TCP
+        found = [
+            sock.getsockopt(level, getattr(socket, name))
+            for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+        ]
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        stream.close()
+    assert found == [60, 15, 4]  # 60 + 15 * 4 seconds
+
+
+def test_options_of_the_caller_are_used_as_they_are() -> None:
+    with listening() as port:
+        options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)]
+        stream = PatientBackend().connect_tcp("127.0.0.1", port, 5.0, None, options)
+        assert stream.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+        stream.close()
+
+
+def test_a_read_that_nobody_answers_ends_when_its_time_is_up() -> None:
+    with listening() as port:
+        stream = PatientBackend().connect_tcp("127.0.0.1", port, 5.0)
+        began = time.monotonic()
+        with pytest.raises(httpcore.ReadTimeout):
+            stream.read(10, 0.2)
+        assert 0.2 <= time.monotonic() - began < 5
+        stream.close()
+
+
+def test_each_thread_has_a_pool_of_its_own_until_all_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = transport.ShardedTransport(3 * transport.THREADS_PER_POOL, False)
+    used: list[int] = []
+    for number, pool in enumerate(made._transports):
+        monkeypatch.setattr(pool, "handle_request", lambda _request, number=number: used.append(number))
+
+    def ask() -> None:
+        for _ in range(2):
+            made.handle_request(httpx.Request("GET", "http://x/"))
+
+    for _ in range(4):
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+    made.close()
+    assert used == [0, 0, 1, 1, 2, 2, 0, 0]
+
+
+def test_an_origin_is_the_same_with_its_default_port_named() -> None:
+    assert origin_of(httpx.URL("http://x.example/a")) == origin_of(httpx.URL("http://x.example:80/b"))
+    assert origin_of(httpx.URL("https://x.example/a")) == origin_of(httpx.URL("https://x.example:443/b"))
+    assert origin_of(httpx.URL("https://x.example/a")) != origin_of(httpx.URL("https://x.example:80/b"))

@@ -1,27 +1,18 @@
 """Names of outputs: always the same, never too long, never outside the outbox."""
 
-import json
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.errors import ConfigError
 from jobs.ledger import result_path
 from producer.outputs import (
-    MOUNTS_FILE,
-    OWNER_FILE,
     Naming,
-    OutboxLock,
     candidate_outputs,
     check_chosen_output,
-    check_mounted,
-    ensure_writable,
-    find_mount,
     folder_inside,
     naming_for,
-    remember_mount,
 )
 from producer.sidecars import FolderListing
 
@@ -127,64 +118,3 @@ def test_sub_folders_are_kept(root, source, folder):
 def test_an_output_outside_the_outbox_is_refused(bad):
     with pytest.raises(ValueError, match="output"):
         check_chosen_output(bad)
-
-
-OWNER = ".dropscore-outbox"
-
-
-def test_an_outbox_belongs_to_one_ledger(tmp_path):
-    outbox = tmp_path / "out"
-    first, same = (
-        OutboxLock(str(outbox), "ledger-1", "/state/1"),
-        OutboxLock(str(outbox), "ledger-1", "/other"),
-    )
-    first.acquire()
-    same.acquire()  # two producers of one ledger may share it
-    with pytest.raises(ConfigError, match="another ledger") as refused:
-        OutboxLock(str(outbox), "ledger-2", "/state/2").acquire()
-    assert "/state/1" in str(refused.value)
-    assert "\n" not in str(refused.value)
-    first.release()
-    same.release()
-    with pytest.raises(ConfigError):
-        OutboxLock(str(outbox), "ledger-2", "/state/2").acquire()
-    (outbox / OWNER).unlink()  # as it is advised
-    OutboxLock(str(outbox), "ledger-2", "/state/2").acquire()
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"ledger": 3}', "\ud800", "[" * 5000])
-def test_an_owner_file_that_cannot_be_read_is_one_line(tmp_path, content):
-    (tmp_path / OWNER).write_bytes(content.encode("utf-8", "surrogatepass"))
-    with pytest.raises(ConfigError, match="another ledger"):
-        OutboxLock(str(tmp_path), "ledger-1", "/state").acquire()
-
-
-def test_an_outbox_that_cannot_be_written_is_one_line(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.touch()
-    with pytest.raises(ConfigError, match=r"^outbox .*; choose another with --outbox$"):
-        ensure_writable(str(blocked / "out"), tmp_path / "state")
-
-
-def test_a_writable_outbox_is_made_and_left_clean(tmp_path):
-    ensure_writable(str(tmp_path / "a" / "b"), tmp_path / "state")
-    assert list((tmp_path / "a" / "b").iterdir()) == []
-
-
-def test_an_outbox_whose_disk_was_mounted_before_is_not_made_anew(tmp_path):
-    outbox, state = tmp_path / "disk" / "out", tmp_path / "state"
-    assert remember_mount(str(outbox), state) == find_mount(str(tmp_path))
-    check_mounted(str(outbox), state)
-    (state / MOUNTS_FILE).write_text(json.dumps({str(outbox): str(tmp_path / "disk")}))
-    with pytest.raises(ConfigError, match=r"disk is not mounted; mount it"):
-        ensure_writable(str(outbox), state)
-    assert not outbox.parent.exists()
-    outbox.mkdir(parents=True)
-    (outbox / OWNER_FILE).touch()  # it was moved here with all that is in it
-    check_mounted(str(outbox), state)
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"/out": 1}', "[" * 100_000])
-def test_a_list_of_mounts_of_any_content_is_no_crash(tmp_path, content):
-    (tmp_path / MOUNTS_FILE).write_text(content)
-    check_mounted("/out/of/another", tmp_path)

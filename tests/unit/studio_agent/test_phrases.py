@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from config.skills import PUBLISHED
 from studio import agent
 from studio.agent.grammar import is_chinese
 from studio.media import MediaInfo
@@ -134,3 +135,14 @@ def test_most_phrases_that_were_set_aside_lead_to_their_draft() -> None:
             continue
         right += 1
     assert right / len(HELD_OUT) >= HELD_OUT_LEAST
+
+
+# "export 1080p MP4" is not sent: the client renders.
+TO_TRY = {text for skill in PUBLISHED.values() for text in skill.try_saying} - {"export 1080p MP4"}
+
+
+@pytest.mark.parametrize("text", sorted(TO_TRY))
+def test_what_the_skills_say_to_try_is_understood_whole(text: str) -> None:
+    reply = agent.edit(text, fresh_draft([CLIP]), (CLIP,))
+    assert reply.draft is not None and music_track(reply.draft) is not None
+    assert "did not understand" not in reply.said

@@ -223,3 +223,22 @@ def test_the_journal_and_its_switches(store):
     assert store.journal.read_switch("plan", "pro") == "pro"
     store.journal.switch("plan", "free")
     assert store.journal.read_switch("plan", "pro") == "free"
+
+
+def test_the_sources_of_ended_sessions_are_let_go_the_oldest_first(store, account, clock):
+    ended, busy = (store.sessions.open(account, "en").id for _ in range(2))
+    for session, name in ((ended, "a.mp4"), (busy, "b.mp4")):
+        store.sessions.receive(account, session, [upload(name)])
+    store.renders.submit(order("r1", ended, account))
+    store.renders.submit(order("r2", busy, account))
+    store.renders.next()
+    store.renders.finish("r1", None)
+    assert store.sessions.list_settled(clock.now) == []
+    clock.now += 10
+    assert store.sessions.list_settled(clock.now) == [Path("a.mp4")]
+    store.sessions.forget([Path("a.mp4")])
+    with pytest.raises(SessionUnknown):
+        store.sessions.get(account, ended)
+    assert store.renders.get(account, "r1").status is RenderStatus.COMPLETED
+    assert store.sessions.get(account, busy).id == busy
+    assert store.sessions.list_settled(clock.now) == []

@@ -14,7 +14,6 @@ import pytest
 
 from studio.agent.choosing import find_named_mood
 from studio.music import song as song_module
-from studio.music.compose import MusicSpec, beats_of, compose
 from studio.music.library import Library
 from studio.music.recording import Recording
 from studio.music.song import Song, Wanted, best_song
@@ -40,23 +39,63 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Writer:
     return to
 
 
+BPM, LENGTH_S = 116.0, 24.0
+
+
+def _play(sound: np.ndarray, at_s: float, wave: np.ndarray) -> None:
+    at = round(at_s * RATE)
+    piece = wave[: max(0, len(sound) - at)]
+    sound[at : at + len(piece)] += piece
+
+
+def _tone(pitch: int, length_s: float, dies_s: float, harmonics: int) -> np.ndarray:
+    seconds = np.arange(round(length_s * RATE)) / RATE
+    hz = 440.0 * 2.0 ** ((pitch - 69) / 12)
+    waves = sum(np.sin(2 * np.pi * hz * n * seconds) / n for n in range(1, harmonics + 1))
+    return np.asarray(waves * np.exp(-seconds / dies_s) * np.minimum(1.0, seconds / 0.002))
+
+
 @pytest.fixture(scope="module")
 def happy(write: Writer) -> Path:
-    return write("Sunny Day.wav", compose(MusicSpec("happy", seed=1), 24.0))
+    """A kick on each beat, a bass on each bar line, bright chords in C major and a hat between the beats."""
+    beat_s, sound, rng = 60.0 / BPM, np.zeros(round(LENGTH_S * RATE)), np.random.default_rng(1)
+    hat = rng.standard_normal(RATE // 20) * np.exp(-np.arange(RATE // 20) / 600)
+    for beat in range(int(LENGTH_S / beat_s)):
+        bar, place = divmod(beat, 4)
+        root = (0, 5, 7, 0)[bar % 4]
+        _play(sound, beat * beat_s, 0.5 * _tone(33, 0.2, 0.05, 1))
+        _play(sound, (beat + 0.5) * beat_s, 0.5 * hat)
+        for step in (0, 4, 7):
+            _play(sound, beat * beat_s, 0.25 * _tone(72 + root + step, 0.3, 0.15, 12))
+        if place == 0:
+            _play(sound, beat * beat_s, 0.8 * _tone(36 + root, 1.0, 0.5, 2))
+    return write("Sunny Day.wav", np.repeat(sound[:, None] * 0.3, 2, axis=1))
+
+
+@pytest.fixture(scope="module")
+def dark(write: Writer) -> Path:
+    """Low chords in A minor that swell every four seconds."""
+    sound = np.zeros(round(LENGTH_S * RATE))
+    swell = np.sin(np.pi * np.arange(4 * RATE) / (4 * RATE))
+    for number, chord in enumerate(((0, 3, 7), (5, 8, 12), (7, 10, 14), (0, 3, 7), (8, 12, 15), (0, 3, 7))):
+        for step in chord:
+            _play(sound, 4.0 * number, 0.25 * swell * _tone(45 + step, 4.0, 100.0, 2))
+    return write("dark.wav", np.repeat(sound[:, None] * 0.3, 2, axis=1))
 
 
 def test_tempo_beat_and_bar_of_a_song_are_measured(happy: Path) -> None:
-    traits, beats = measure(happy), beats_of(MusicSpec("happy", seed=1), 24.0)
-    assert traits.bpm == pytest.approx(60.0 / np.median(np.diff(beats)), rel=0.002)
-    assert np.abs(beats - traits.first_bar_s).min() < 0.05
-    assert traits.duration_s == pytest.approx(24.0, abs=0.05)
+    traits = measure(happy)
+    assert traits.bpm == pytest.approx(BPM, rel=0.002)
+    off_s = traits.first_bar_s % (240.0 / BPM)
+    assert min(off_s, 240.0 / BPM - off_s) < 0.03
+    assert traits.duration_s == pytest.approx(LENGTH_S, abs=0.05)
 
 
-def test_key_energy_and_brightness_tell_songs_apart(write: Writer, happy: Path) -> None:
-    bright, dark = measure(happy), measure(write("dark.wav", compose(MusicSpec("dark", seed=2), 24.0)))
-    assert bright.energy > dark.energy + 0.1
-    assert bright.brightness > dark.brightness + 0.1
-    assert dark.minor and not bright.minor
+def test_key_energy_and_brightness_tell_songs_apart(happy: Path, dark: Path) -> None:
+    bright, soft = measure(happy), measure(dark)
+    assert bright.energy > soft.energy + 0.2
+    assert bright.brightness > soft.brightness + 0.2
+    assert soft.minor and not bright.minor
 
 
 def _scale(write: Writer, steps: tuple[int, ...], tonic: int) -> str:

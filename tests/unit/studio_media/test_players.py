@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from studio.music.drums import DRUMS, TAKES, strike
-from studio.music.mixer import BLOCK, Compressor, Room, perform
+from studio.music.mixer import BLOCK, Compressor, Desk, Room, perform
 from studio.music.modes import RATE, frequency_hz, ring
 from studio.music.sampler import PROGRAMS, Sampler
 from studio.music.score import Hit, Note, Score
@@ -144,8 +144,9 @@ def test_a_compressor_holds_back_peaks_and_leaves_a_crescendo() -> None:
     noise = np.random.default_rng(1).standard_normal((2, 3 * BLOCK)).astype(np.float32) * np.float32(0.05)
     noise[:, BLOCK + RATE : BLOCK + RATE + 4800] *= 10
     noise[:, 2 * BLOCK :] *= 3
-    press = Compressor(4.0, 0.5).press
-    pressed = np.concatenate([press(noise[:, at : at + BLOCK]) for at in range(0, 3 * BLOCK, BLOCK)], axis=1)
+    follow = Compressor(4.0, 0.5).follow
+    gains = [follow(noise[:, at : at + BLOCK]) for at in range(0, 3 * BLOCK, BLOCK)]
+    pressed = noise * np.concatenate(gains)
 
     def gain_db(at: int, end: int) -> float:
         return float(10 * np.log10(np.mean(pressed[:, at:end] ** 2) / np.mean(noise[:, at:end] ** 2)))
@@ -156,7 +157,7 @@ def test_a_compressor_holds_back_peaks_and_leaves_a_crescendo() -> None:
 
 
 def _whole(score: Score, duration_s: float) -> np.ndarray:
-    return np.concatenate(list(perform(score, duration_s, wet=0.2, room_s=1.2, players=Sampler())))
+    return np.concatenate(list(perform(score, duration_s, Desk(0.2, 1.2), Sampler())))
 
 
 @pytest.mark.parametrize("duration_s", [0.02, 0.4, 4.0, 8.3, 12.0])

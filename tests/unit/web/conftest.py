@@ -52,6 +52,7 @@ def put(outbox: Path) -> Maker:
             "ended": _iso(at),
             "cuts_s": [],
             "bpm": None,
+            "exports": [],
         }
         path = outbox / f"{name}.result.json"
         path.write_text(json.dumps({**known, **changes}))

@@ -1,8 +1,10 @@
 """The page's server: who may ask, what media it shows, what it takes in."""
 
+import asyncio
 import json
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from jobs.ledger import Ledger, StepResult
 from jobs.model import JobSpec, State, Step
 from producer.scan import Rules
 from tests.served import serve
+from web.previews import MOST_KEPT, Mood, NoPreview, Previews
 from web.server import Page, PageOptions
 from web.uploads import Uploads
 
@@ -148,7 +151,10 @@ def test_commands_are_those_of_the_command_line(client: Client, fake_ledger: Led
         answer = page.post("/api/command", content=json.dumps(asked), headers=OURS)
         return answer.status_code, answer.json()
 
-    assert command(command="cancel", job="j") == (200, {"lines": ["/in/a.mp4: cancelled"], "errors": []})
+    assert command(command="cancel", job="j") == (
+        200,
+        {"question": "", "lines": ["/in/a.mp4: cancelled"], "errors": []},
+    )
     assert command(command="retry", job="j")[1]["lines"] == ["/in/a.mp4: goes on at upload"]
     assert command(command="tweak", job="j", sentence="softer")[0] == 409
     assert command(command="keep", job="j")[0] == 409
@@ -194,3 +200,72 @@ def test_a_stream_begins_with_what_the_page_may_have_missed(client: Client) -> N
         first = [next(lines) for _ in range(4)]
     assert "event: hello" in first
     assert first[-1] == 'data: {"revision": 0}'
+
+
+class Heard(LedgerCommands):
+    """The page's commands, with previews that need no studio."""
+
+    def preview(self, source: str, moods: Sequence[str], folder: Path) -> tuple[Mood, ...]:
+        if "nonsense" in moods:
+            raise NoPreview("nonsense: no such <music>")
+        folder.mkdir(parents=True, exist_ok=True)
+        made = []
+        for word in moods:
+            path = folder / f"{word}.mp4"
+            shutil.copy(source, path)
+            made.append(Mood(word, f"add {word} background music", path))
+        return tuple(made)
+
+
+def test_music_is_chosen_by_ear(fake_ledger: Ledger, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    inbox, outbox = folders
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "old.mp4").touch()
+    deliver(fake_ledger, "j1", inbox / "clip.mp4", outbox / "clip.mp4")
+    settings = load({"settle_s": 0, "state_dir": tmp_path / "state"}, {})
+    options = PageOptions(places=folders, inboxes=(), previews=kept)
+    page = Page(fake_ledger, Heard(fake_ledger, settings), options)
+    with serve(page) as address, httpx.Client(base_url=address, headers=OURS) as client:
+        assert not (kept / "old.mp4").exists()
+        key = client.get("/api/files").json()["rows"][0]["key"]
+
+        def command(**asked: object) -> httpx.Response:
+            return client.post("/api/command", json={"job": "j1", **asked})
+
+        def wait_for(words: str) -> str:
+            for _ in range(200):
+                if words in (html := client.get(f"/files/{key}").text):
+                    return html
+                time.sleep(0.02)
+            raise AssertionError(html)
+
+        assert "Choose by ear" in client.get(f"/files/{key}").text
+        assert command(command="choose", mood=0, to="file").json()["errors"] == [
+            "listen again: that preview is not kept any more"
+        ]
+        assert command(command="preview", moods=" , ").status_code == 409
+        assert command(command="preview", moods="calm, epic,calm").status_code == 200
+        html = wait_for(f"/previews/{key}/1")
+        assert f"/previews/{key}/2" not in html
+        assert client.get(f"/previews/{key}/0").headers["content-type"] == "video/mp4"
+        assert client.get(f"/previews/{key}/7").status_code == 404
+        said = command(command="choose", mood=1, to="file").json()
+        assert said["lines"] == ["1 file edited anew: add epic background music"]
+        (new,) = fake_ledger.all_in(State.QUEUED)
+        assert new.spec.instructions == ("add epic background music",)
+        command(command="preview", moods="nonsense")
+        wait_for("no such &lt;music&gt;")
+
+
+def test_previews_of_few_files_are_kept(tmp_path: Path) -> None:
+    def make(_source: str, moods: Sequence[str], folder: Path) -> tuple[Mood, ...]:
+        folder.mkdir(parents=True)
+        return tuple(Mood(word, word, folder / word) for word in moods)
+
+    previews = Previews(make, tmp_path / "kept")
+    for number in range(MOST_KEPT + 2):
+        asyncio.run(previews.make(str(number), "x", previews.ask(str(number), "calm")))
+    assert previews.of("1") is None
+    assert previews.find("2", 0) is not None
+    assert len([*(tmp_path / "kept").iterdir()]) == MOST_KEPT

@@ -117,3 +117,51 @@ def test_what_was_never_reserved_was_not_spent(claim: Claim) -> None:
     ctx = at_edit(claim, Account(100))
     record_spending(ctx)
     assert ctx.checkpoint.credits_spent is None
+
+
+def refuse(ctx: Context) -> None:
+    """Do as the edit step does when the message was not taken."""
+    ctx.stage_instruction(status=InstructionStatus.PENDING, attempts=ctx.instruction.attempts + 1)
+    ctx.limits.budget.commit(ctx.job.id, paid=False)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_an_edit_that_was_refused_cost_nothing_and_one_before_it_did(claim: Claim, others: int) -> None:
+    account = Account(100)
+    ctx = at_edit(claim, account, count=2)
+    for number in range(others):
+        ctx.limits.budget.reserve(f"another {number}", 50)
+    reserve_credits(ctx)
+    send(ctx)
+    ctx.stage(current=1)
+    account.available = 50
+    reserve_credits(ctx)
+    refuse(ctx)
+    record_spending(ctx)
+    assert ctx.checkpoint.credits_spent == 50
+    assert ctx.checkpoint.credits_after == (50 if others == 0 else None)
+
+
+def test_a_message_that_was_sent_again_after_a_refusal_counts_once(claim: Claim) -> None:
+    ctx = at_edit(claim, Account(1000))
+    ctx.limits.budget.reserve("another", 50)
+    reserve_credits(ctx)
+    refuse(ctx)
+    reserve_credits(ctx)
+    send(ctx)
+    record_spending(ctx)
+    assert ctx.checkpoint.credits_spent == 50
+
+
+def test_a_video_from_words_and_its_follow_up_have_two_prices(claim: Claim) -> None:
+    spec = JobSpec(source="text://a quiet lake", instructions=("x",))
+    point = Checkpoint(session=SessionRef(session_id="s"), instructions=(InstructionState(text="x"),))
+    ctx = claim(Step.EDIT, Account(1000), checkpoint=point, spec=spec)
+    ctx.limits.budget.reserve("another", 50)
+    reserve_credits(ctx)
+    send(ctx)
+    ctx.stage_instruction(status=InstructionStatus.PENDING, follow_ups=1)
+    reserve_credits(ctx)
+    send(ctx)
+    record_spending(ctx)
+    assert ctx.checkpoint.credits_spent == 150

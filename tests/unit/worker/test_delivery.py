@@ -1,6 +1,7 @@
 """Nothing is delivered that is not a whole, playable video."""
 
 import errno
+import json
 import os
 import subprocess
 from collections import namedtuple
@@ -14,6 +15,7 @@ from config.settings import Settings
 from jobs.ledger import Ledger
 from jobs.model import Job, JobSpec
 from storage import Denied, Unreachable, storage_for
+from storage.mounts import MOUNTS_FILE, OWNER_FILE, find_mount
 from worker.delivery import (
     SPARE_BYTES,
     deliver,
@@ -143,7 +145,7 @@ def test_room_is_needed_for_the_output_and_a_reserve(
     with pytest.raises(DiskFull) as raised:
         ensure_room(job, settings)
     assert (raised.value.path, raised.value.needed_bytes) == (str(tmp_path / "out"), needed)
-    assert has_room(raised.value.path, needed) is False
+    assert has_room(raised.value.path, needed, settings.state_dir) is False
 
 
 def test_a_disk_that_takes_no_writes_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,8 +153,8 @@ def test_a_disk_that_takes_no_writes_has_no_room(tmp_path: Path, monkeypatch: py
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
-    assert has_room(str(tmp_path), 0) is False
-    assert has_room(str(tmp_path / "elsewhere"), 0) is None
+    assert has_room(str(tmp_path), 0, tmp_path) is False
+    assert has_room(str(tmp_path / "elsewhere"), 0, tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -190,3 +192,24 @@ def test_an_output_grows_beside_its_place_and_one_for_a_bucket_in_the_state_fold
     part = part_path(far, settings)
     assert part.parent == tmp_path / "state" / "parts"
     assert len(part.name.encode()) < 255
+
+
+def test_an_outbox_whose_disk_was_seen_mounted_is_not_made_on_another(job: Job, tmp_path: Path) -> None:
+    """The folder was made anew where the mount was missing, and the wrong disk was filled."""
+    settings = Settings(DROPSCORE_STATE_DIR=tmp_path / "state")
+    outbox = tmp_path / "out"
+    outbox.mkdir()
+    (outbox / OWNER_FILE).touch()
+    ensure_room(job, settings)
+    noted = json.loads((tmp_path / "state" / MOUNTS_FILE).read_text())
+    assert noted == {str(outbox): find_mount(str(outbox))}
+    (tmp_path / "state" / MOUNTS_FILE).write_text(json.dumps({str(outbox): str(tmp_path / "disk")}))
+    ensure_room(job, settings)  # it was moved to this disk with all that is in it
+    (outbox / OWNER_FILE).unlink()
+    outbox.rmdir()
+    with pytest.raises(DiskFull, match=r"disk is not mounted") as raised:
+        ensure_room(job, settings)
+    assert raised.value.path == str(outbox)
+    assert not outbox.exists()
+    outbox.mkdir()  # the mount point itself, on the wrong disk
+    assert has_room(str(outbox), 0, settings.state_dir) is None

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 import nemovideo
+from config.settings import Settings
 from jobs.gates import Gates
 from jobs.ledger import Ledger
 from jobs.model import Gate
 from tests.conftest import Wall
 from worker.delivery import SPARE_BYTES
-from worker.errors import BudgetReached, DiskFull
-from worker.gates import MAX_RATE_WAIT_S, GateProber, close_gate
+from worker.errors import BudgetReached, DiskFull, RootAway
+from worker.gates import AWAY_PROBE_S, MAX_RATE_WAIT_S, GateProber, close_gate
 
 PROBE_S = 60.0
 
@@ -32,7 +33,8 @@ class Account:
 
 
 def make_prober(ledger: Ledger, account: Account) -> GateProber:
-    return GateProber(ledger, Gates(ledger), account, probe_s=PROBE_S, edit_credits=50)  # type: ignore[arg-type]  # of the client it asks for the balance alone
+    settings = Settings(DROPSCORE_GATE_PROBE=PROBE_S, DROPSCORE_EDIT_CREDITS=50)
+    return GateProber(ledger, Gates(ledger), account, settings)  # type: ignore[arg-type]  # of the client it asks for the balance alone
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,17 @@ def test_the_credits_gate_opens_when_an_edit_can_be_paid(
     ledger: Ledger, wall: Wall, available: float, is_open: bool
 ) -> None:
     close_gate(Gates(ledger), Gate.CREDITS, nemovideo.OutOfCredits(), ledger.now(), PROBE_S)
+    wall.go(PROBE_S + 1)
+    make_prober(ledger, Account(available)).probe_due()
+    assert (Gate.CREDITS not in Gates(ledger).closed()) is is_open
+
+
+@pytest.mark.parametrize(("available", "is_open"), [(50, False), (99, False), (100, True)])
+def test_the_credits_gate_opens_when_what_closed_it_can_be_paid(
+    ledger: Ledger, wall: Wall, available: float, is_open: bool
+) -> None:
+    error = nemovideo.BalanceTooLow(needed_credits=100)  # a video made from words costs more than an edit
+    close_gate(Gates(ledger), Gate.CREDITS, error, ledger.now(), PROBE_S)
     wall.go(PROBE_S + 1)
     make_prober(ledger, Account(available)).probe_due()
     assert (Gate.CREDITS not in Gates(ledger).closed()) is is_open
@@ -126,3 +139,26 @@ def test_of_many_workers_one_probes(ledger: Ledger, wall: Wall) -> None:
     for prober in probers:
         prober.probe_due()
     assert account.asked == 1
+
+
+def test_the_gate_of_a_folder_opens_when_something_lies_in_it_again(
+    ledger: Ledger, wall: Wall, tmp_path: Path
+) -> None:
+    roots = [tmp_path / name for name in ("missing", "empty", "back")]
+    for root in roots:
+        error = RootAway(f"{root} is away", str(root))
+        assert close_gate(Gates(ledger), Gate.SOURCE, error, ledger.now(), PROBE_S).probe_at == pytest.approx(
+            ledger.now() + AWAY_PROBE_S
+        )
+    roots[1].mkdir()
+    roots[2].mkdir()
+    (roots[2] / "clip.mp4").touch()
+    make_prober(ledger, Account()).probe_due()
+    assert len(Gates(ledger).closed()[Gate.SOURCE].roots) == 3, "its time has not come"
+    wall.go(AWAY_PROBE_S + 1)
+    make_prober(ledger, Account()).probe_due()
+    assert sorted(Gates(ledger).closed()[Gate.SOURCE].roots) == sorted(map(str, roots[:2]))
+    (roots[0]).mkdir()
+    (roots[0] / "clip.mp4").touch()
+    make_prober(ledger, Account()).probe_due()
+    assert len(Gates(ledger).closed()[Gate.SOURCE].roots) == 2, "it was looked at just now"

@@ -1,16 +1,17 @@
-"""Where files may change hands by links: beside our own studio alone."""
+"""Where files may change hands by links: beside our own studio alone, in a session that announced it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from config.settings import Settings
+from jobs.model import Checkpoint, SessionRef, Step
+from tests.unit.worker.conftest import Claim
+from worker.context import Context
 from worker.handover import find_shared_folder
 
-
-def settings(state: Path, **changes: str) -> Settings:
-    chosen = {"DROPSCORE_BACKEND": "local", "NEMO_API_URL": "http://127.0.0.1:8700", **changes}
-    return Settings(DROPSCORE_STATE_DIR=state, **chosen)
+ANNOUNCED = SessionRef(session_id="s", file_handover=True)
 
 
 @pytest.fixture
@@ -20,26 +21,33 @@ def shared(tmp_path: Path) -> Path:
     return folder
 
 
-def test_beside_our_own_studio_on_this_machine(shared: Path, tmp_path: Path) -> None:
-    assert find_shared_folder(settings(tmp_path), tmp_path) == shared
-    assert find_shared_folder(settings(tmp_path, NEMO_API_URL="http://[::1]:8700"), tmp_path) == shared
+def in_session(claim: Claim, state: Path, session: SessionRef | None = ANNOUNCED) -> Context:
+    return claim(Step.UPLOAD, object(), checkpoint=Checkpoint(session=session), DROPSCORE_STATE_DIR=state)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"DROPSCORE_BACKEND": "cloud"},
-        {"NEMO_API_URL": "http://studio:8700"},
-        {"NEMO_API_URL": "http://192.168.0.7:8700"},
-    ],
-)
-def test_nowhere_else(shared: Path, tmp_path: Path, changes: dict[str, str]) -> None:
+def test_beside_our_own_studio(claim: Claim, shared: Path, tmp_path: Path) -> None:
+    assert find_shared_folder(in_session(claim, tmp_path), tmp_path) == shared
+
+
+@pytest.mark.parametrize("session", [None, SessionRef(session_id="s")])
+def test_only_where_the_session_announced_it(
+    claim: Claim, shared: Path, tmp_path: Path, session: SessionRef | None
+) -> None:
     assert shared.is_dir()
-    assert find_shared_folder(settings(tmp_path, **changes), tmp_path) is None
+    assert find_shared_folder(in_session(claim, tmp_path, session), tmp_path) is None
+
+
+def test_not_with_the_cloud_whatever_it_announces(claim: Claim, shared: Path, tmp_path: Path) -> None:
+    assert shared.is_dir()
+    cloud = Settings(DROPSCORE_STATE_DIR=tmp_path, DROPSCORE_BACKEND="cloud", NEMO_TOKEN="t" * 9)
+    assert find_shared_folder(replace(in_session(claim, tmp_path), settings=cloud), tmp_path) is None
 
 
 def test_not_without_a_studio_in_the_state_folder_nor_on_another_file_system(
-    shared: Path, tmp_path: Path
+    claim: Claim, shared: Path, tmp_path: Path
 ) -> None:
-    assert find_shared_folder(settings(tmp_path / "elsewhere"), tmp_path) is None
-    assert find_shared_folder(settings(tmp_path), Path("/proc")) is None
+    ctx = in_session(claim, tmp_path)
+    assert shared.is_dir()
+    assert find_shared_folder(ctx, Path("/proc")) is None
+    shared.rmdir()
+    assert find_shared_folder(ctx, tmp_path) is None

@@ -19,7 +19,7 @@ from jobs.gates import Gates
 from jobs.lease import Heartbeat
 from jobs.ledger import Ledger
 from jobs.limits import ConcurrencyLimiter, CreditBudget
-from jobs.model import Gate, Job, JobSpec, State, Step
+from jobs.model import Gate, InstructionState, InstructionStatus, Job, JobSpec, State, Step
 from jobs.sessions import SharedSessions
 from tests.conftest import LIMITS, Wall
 from worker import errors
@@ -262,3 +262,14 @@ def test_a_result_that_cannot_be_written_holds_up_nothing(steps: Steps) -> None:
     job = steps.fail(errors.NothingChanged("as before"))
     assert job.state is State.FAILED
     assert "result not written" in {line["event"] for line in steps.logs}
+
+
+def test_what_failed_after_a_paid_edit_says_what_it_cost(steps: Steps) -> None:
+    def act(ctx: Context) -> Outcome:
+        sent = InstructionState(text="x", status=InstructionStatus.CLOSED, attempts=1)
+        ctx.stage(instructions=(sent,), credits_before=100.0)
+        raise nemovideo.UnsupportedFile(service_code=4001)
+
+    job = steps.run(act)
+    assert job.state is State.FAILED
+    assert steps.read_result()["credits"] == {"before": 100, "after": None, "spent": 50}
