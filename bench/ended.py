@@ -42,7 +42,7 @@ def copy_jobs(stage: Stage, model: Job, count: int) -> Iterator[str]:
                 name, job_id = f"copy{number:07d}", f"{number:016x}"
                 row = {key: value.replace(stem, name) for key, value in fields.items()}
                 at = float(row["updated"]) + number / 1e3
-                pipe.hset(f"{PREFIX}job:{job_id}", mapping=row | {"updated": f"{at:.6f}"})
+                pipe.hset(f"{PREFIX}job:{job_id}", mapping=row | {"updated": f"{at:.0f}"})
                 pipe.zadd(f"{PREFIX}in:done", {job_id: at})
                 pipe.hset(f"{PREFIX}outputs", path_key(str(output.with_stem(name))), job_id)
                 pipe.hset(f"{PREFIX}sources", path_key(row["source"]), f"{note} {job_id}")

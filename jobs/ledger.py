@@ -562,9 +562,7 @@ class Ledger:
                     rows = pipe.execute()
             for job_id, (source, output, kept) in zip(ids, rows, strict=True):
                 if source and output:
-                    yield Delivery(
-                        job_id, source, unpack_output(source, output), (kept or "").partition(" ")[0]
-                    )
+                    yield Delivery(job_id, source, unpack_output(source, output), read_backend(kept or ""))
 
     def ended_since(self, since: float) -> int:
         """Count the jobs that have ended since then."""
@@ -698,23 +696,37 @@ def pack_kept(checkpoint: Checkpoint) -> str:
     session, render = checkpoint.session, checkpoint.render
     if not (checkpoint.sha256 and session and session.backend and render):
         return ""
-    return f"{session.backend} {_shorten_id(render.render_id)} {_shorten_id(session.session_id)}"
+    backend = _BACKENDS.get(session.backend, session.backend)
+    return f"{backend} {_shorten_id(render.render_id)} {_shorten_id(session.session_id)}"
 
 
 def unpack_kept(text: str) -> Checkpoint:
     """Return a checkpoint with what `pack_kept` kept."""
-    backend, render_id, session_id = text.split(" ", 2)
-    session = SessionRef(session_id=_expand_id(session_id), backend=backend)
+    _, render_id, session_id = text.split(" ", 2)
+    session = SessionRef(session_id=_expand_id(session_id), backend=read_backend(text))
     return Checkpoint(session=session, render=RenderRef(render_id=_expand_id(render_id)))
 
 
+def read_backend(kept: str) -> str:
+    """Return the backend of what `pack_kept` kept; "" of nothing."""
+    letter = kept.partition(" ")[0]
+    return next((name for name, short in _BACKENDS.items() if short == letter), letter)
+
+
+_BACKENDS = {"cloud": "c", "local": "l"}
+_RENDER = re.compile(r"render_([0-9a-f]{16})")
 _UUID = re.compile(r"[0-9a-f]{32}$|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
 def _shorten_id(text: str) -> str:
-    """Write the UUID at the end of an id in 22 letters, after ``=`` (``~``: it had dashes)."""
-    if "=" in text or "~" in text:
+    """Write the UUID at the end of an id in 22 letters, after ``=`` (``~``: it had dashes).
+
+    A render's id (``render_`` and 16 digits) is ``_`` and 11 letters.
+    """
+    if "=" in text or "~" in text or text.startswith("_"):
         return f"~~{text}"
+    if render := _RENDER.fullmatch(text):
+        return "_" + base64.urlsafe_b64encode(bytes.fromhex(render[1]))[:11].decode()
     found = _UUID.search(text)
     if not found:
         return text
@@ -725,6 +737,8 @@ def _shorten_id(text: str) -> str:
 def _expand_id(text: str) -> str:
     if text.startswith("~~"):
         return text[2:]
+    if text.startswith("_") and len(text) == 12:
+        return f"render_{base64.urlsafe_b64decode(f'{text[1:]}=').hex()}"
     head, mark, letters = text.partition("~") if "~" in text else text.partition("=")
     if not mark or len(letters) != 22:
         return text

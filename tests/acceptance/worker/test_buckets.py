@@ -98,7 +98,7 @@ def test_a_large_output_is_put_in_little_memory(tmp_path: Path, bucket: Bucket) 
         "import storage, pathlib, sys\n"
         "def peak(): return int(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])\n"
         "store = storage.storage_for(sys.argv[2]); store.write(sys.argv[2] + '.txt', b'x', '')\n"
-        "before = peak(); store.put(pathlib.Path(sys.argv[1]), sys.argv[2], '', lambda: None)\n"
+        "before = peak(); store.deliver(pathlib.Path(sys.argv[1]), sys.argv[2], '', lambda: None)\n"
         "print(peak() - before)"
     )
     grown = subprocess.run(
