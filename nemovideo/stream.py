@@ -226,9 +226,7 @@ def _read_error(payload: Mapping[str, Any], *, failed: bool) -> StreamError | No
 
 
 def _number(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    text = str(value)
+    text = str(value)  # of anything but a whole number it holds more than digits
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 

@@ -109,3 +109,10 @@ def test_the_cloud_is_not_paid_before_somebody_says_yes(fake_ledger, place, sett
             choose(fake_ledger, job, cloud, CALM, may_pay=False)
     assert not Path(place.inbox, "_dropscore.toml").exists()
     assert choose_for_file(fake_ledger, job, cloud, CALM, may_pay=True).redone == 1
+
+
+def test_a_version_that_stepped_aside_is_edited_anew_where_outputs_are(fake_ledger, place, settings, done):  # noqa: F811
+    job = done("a", "other versions")
+    choose_for_file(fake_ledger, job, settings, CALM, may_pay=False)
+    (new,) = versions_asked(fake_ledger, CALM)
+    assert Path(new.spec.output).parent == Path(place.outbox)
