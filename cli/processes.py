@@ -266,7 +266,7 @@ def build_environment(
 
 def worker_child(environment: Mapping[str, str]) -> Child:
     """Describe the Celery worker with its scheduler."""
-    return Child(WORKER, python("worker"), environment)
+    return Child(WORKER, python("worker", "--quiet"), environment)
 
 
 def producer_child(environment: Mapping[str, str], folders: Folders, once: bool) -> Child:

@@ -1,6 +1,6 @@
-"""``python -m worker``: the worker of ``dropscore run``, without Celery's command line.
+"""``python -m worker [--quiet]``: what ``dropscore worker`` and ``run`` start; ``--quiet`` shows no banner.
 
-That one also loads its shell, Flower and whatever else is installed for it: a third of a worker's start.
+Celery's command line also loads its shell, Flower and what else is installed for it: a third of the start.
 ``celery -A worker.app worker`` is the same worker, with Celery's flags.
 """
 
@@ -25,7 +25,7 @@ def main() -> int:
         hostname=f"worker-{os.getpid()}@{socket.gethostname()}",
         without_mingle=True,
         without_gossip=True,
-        quiet=True,
+        quiet="--quiet" in sys.argv[1:],
     )
     worker.start()
     return int(worker.exitcode or 0)

@@ -325,8 +325,9 @@ def test_drums_strike_on_the_beats(media: Media, ffmpeg, tmp_path: Path) -> None
         track["sg"][0]["d"] = 8000
     draft["d"] = 8000
     sound = ffmpeg.sound(rendered(media("png"), tmp_path / "out.mp4", draft)).mean(axis=1)
-    beats = beats_of(MusicSpec("energetic", seed=3), 8.0)[1:-1]
+    beats = beats_of(MusicSpec("energetic", seed=3), 8.0)[1:]
+    beats = beats[beats < 5.5]  # then the last chord rings out
     before = [_level_db(sound, beat - 0.03, beat - 0.005) for beat in beats]
     on = [_level_db(sound, beat, beat + 0.03) for beat in beats]
     struck = sum(b - a > 6.0 for a, b in zip(before, on, strict=True))
-    assert struck >= 0.7 * len(beats)
+    assert struck >= 0.9 * len(beats)
