@@ -105,13 +105,14 @@ def credit_lines(money: CreditsRow) -> Iterator[RenderableType]:
     yield Text(f"Credits: {', '.join(words)}", "dim")
 
 
-def result_lines(result: Result) -> Iterator[RenderableType]:
-    """Yield a file, its steps, and what the agent said."""
+def result_lines(result: Result, still: str = "") -> Iterator[RenderableType]:
+    """Yield a file, that it is ``still`` worked at, its steps, and what the agent said."""
     spent, problem = result.credits.spent, formats.format_result(result) if result.error else ""
     yield Text(f"{formats.MARKS[result.state]} {formats.format_path(result.source)}", "bold")
     facts = [
         ("job", result.job),
         ("state", str(result.state) if result.state in ENDED else f"{result.state} at {result.step}"),
+        ("", still),
         ("skill", result.skill),
         *(("instruction", text) for text in result.instructions),
         ("output", formats.format_path(result.output) if result.output else ""),
@@ -177,13 +178,14 @@ def watch(
     with open_ledger(settings, about=job) as ledger:
         gone, count_at = 0, 0.0
 
-        def read() -> Overview | Result:
+        def read() -> tuple[Overview | Result, str]:
             nonlocal gone, count_at
             if job:
-                return load_result(find_job(ledger, job))
+                found = find_job(ledger, job)
+                return load_result(found), formats.format_still_working(found, ledger.now())
             if time.monotonic() >= count_at:
                 gone, count_at = count_missing(ledger, settings), time.monotonic() + COUNT_GONE_S
-            return read_overview(ledger, gone=gone)
+            return read_overview(ledger, gone=gone), ""
 
         try:
             if console.is_terminal and not as_json:
@@ -192,23 +194,23 @@ def watch(
                     Live(console=console, auto_refresh=False, vertical_overflow="crop") as live,
                 ):
                     while True:
-                        live.update(Group(*_lines_of(read())), refresh=True)
+                        live.update(Group(*_lines_of(*read())), refresh=True)
                         sleep(WATCH_EVERY_S)
             before: object = None
             while True:
-                now = read()
-                if now != before and as_json:
+                now, still = read()
+                if as_json and now != before:
                     print(now.model_dump_json(), flush=True)
-                elif now != before:
-                    print_lines(_lines_of(now), console)
-                before = now
+                elif not as_json and (now, still) != before:
+                    print_lines(_lines_of(now, still), console)
+                before = now if as_json else (now, still)
                 sleep(WATCH_EVERY_S)
         except KeyboardInterrupt:
             return
 
 
-def _lines_of(seen: Overview | Result) -> Iterator[RenderableType]:
-    return result_lines(seen) if isinstance(seen, Result) else overview_lines(seen)
+def _lines_of(seen: Overview | Result, still: str) -> Iterator[RenderableType]:
+    return result_lines(seen, still) if isinstance(seen, Result) else overview_lines(seen)
 
 
 def format_clock(moment: str) -> str:
