@@ -18,7 +18,7 @@ from nemovideo import (
     errors,
 )
 from nemovideo.sse import ServerEvent
-from nemovideo.stream import ReplyBuilder, StreamWatch, read_event
+from nemovideo.stream import ReplyBuilder, StreamWatch, describe_error, read_event
 
 BUSY = "The AI model behind the service is at its rate limit."
 MALFORMED = "The AI model called a tool in a way that cannot be understood."
@@ -383,3 +383,18 @@ def test_a_stop_leaves_the_outcome_open_once_something_left(step: str, kind: typ
     with pytest.raises(errors.NemoVideoError) as caught:
         watch.check()
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("MAX_TOKENS", "The AI model reached its length limit before it was done."),
+        ("max_tokens: ", "The AI model reached its length limit before it was done."),
+        (None, "The AI model reached its length limit before it was done."),
+        ("Your edit is too long for one go.", "Your edit is too long for one go."),
+    ],
+)
+def test_a_code_that_is_known_is_a_sentence_unless_the_service_has_one_of_its_own(
+    text: str | None, said: str
+) -> None:
+    assert describe_error(text, "MAX_TOKENS") == said
