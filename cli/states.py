@@ -15,10 +15,10 @@ from typing import Any
 
 from config.settings import find_state_home
 from storage import is_remote
+from storage.mounts import OWNER_FILE
 
 FORMER = Path(".dropscore")
 """Where the state was up to 1.0: in the folder in which a command was given."""
-OWNER_FILE = ".dropscore-outbox"  # `producer.outputs`, whose imports load FFmpeg
 MOST_KNOWN = 100
 
 
