@@ -398,3 +398,15 @@ def test_a_code_that_is_known_is_a_sentence_unless_the_service_has_one_of_its_ow
     text: str | None, said: str
 ) -> None:
     assert describe_error(text, "MAX_TOKENS") == said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ({"message": "The clip is too dark.", "status": "FAILED"}, "The clip is too dark."),
+        ({"message": "The clip is too dark."}, "The clip is too dark."),
+        ({"status": "FAILED_PRECONDITION"}, "FAILED_PRECONDITION"),
+    ],
+)
+def test_an_error_object_says_its_message_else_its_status(error: dict[str, str], said: str) -> None:
+    assert events({"error": error}) == [StreamError(said)]
